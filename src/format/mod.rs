@@ -1,0 +1,201 @@
+//! One file per weight format: bytes to a [`Layout`], the places of the tensors in the file.
+//!
+//! Parsers are pure and read through a [`Source`]; they never see a path. They treat their input as hostile: header
+//! sizes are capped, arithmetic is checked, nothing is allocated from a declared count, and whatever looks wrong is an
+//! [`Malformed`], upon which the file is stored as an opaque one. A layout says only where a file is cut; the bytes
+//! between tensors are kept verbatim, so a wrong layout costs space, never a bit.
+//!
+//! The format is decided by content, not by extension.
+//!
+//! **Limitations.** Tensors inside compressed members of an archive stay where they are.
+
+use std::io;
+
+use crate::tensor::{self, Dtype};
+
+mod safetensors;
+
+/// Headers larger than this are malformed (the limit of the safetensors format).
+pub const HEADER_BYTES_MAX: u64 = 100 << 20;
+
+/// Random access to the bytes of a file.
+pub trait Source {
+    /// Bytes in the file.
+    fn len(&self) -> u64;
+
+    /// Fills `buf` with the bytes at `offset`. Fails with `UnexpectedEof` past the end.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
+
+    /// Whether there are no bytes at all.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A file whose bytes are all in memory.
+pub struct Bytes<'a>(pub &'a [u8]);
+
+impl Source for Bytes<'_> {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).map_err(|_| io::ErrorKind::UnexpectedEof)?;
+        let end = start.checked_add(buf.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let bytes = self.0.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?;
+        buf.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A part of another source, `len` bytes from `start` on: for formats within formats.
+pub struct Window<'a> {
+    source: &'a dyn Source,
+    start: u64,
+    len: u64,
+}
+
+impl<'a> Window<'a> {
+    /// The window, or `None` if it does not lie within `source`.
+    pub fn new(source: &'a dyn Source, start: u64, len: u64) -> Option<Self> {
+        (start.checked_add(len)? <= source.len()).then_some(Self { source, start, len })
+    }
+}
+
+impl Source for Window<'_> {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let end = offset.checked_add(buf.len() as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
+        if end > self.len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.source.read_at(self.start + offset, buf)
+    }
+}
+
+/// Reads `len` bytes at `offset`; malformed if they are not there or are more than `max`.
+pub(crate) fn read_vec(source: &dyn Source, offset: u64, len: u64, max: u64) -> Result<Vec<u8>, ParseError> {
+    if len > max {
+        return Err(malformed(format!("a part of {len} bytes is over the limit of {max}")));
+    }
+    if offset.checked_add(len).is_none_or(|end| end > source.len()) {
+        return Err(malformed("a part reaches past the end of the file"));
+    }
+    let mut bytes = vec![0; len as usize];
+    source.read_at(offset, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// One tensor (or storage, array, dataset) in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its name, unique within the file.
+    pub name: String,
+    /// Element type.
+    pub dtype: Dtype,
+    /// Dimensions, outermost first; empty for a scalar.
+    pub shape: Vec<u64>,
+    /// Where its bytes start in the file.
+    pub offset: u64,
+    /// How many bytes there are: what `dtype` and `shape` call for.
+    pub len: u64,
+}
+
+/// Where the tensors of a file lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// The format's name in manifests: `safetensors`, `pytorch`, `npz`, `npy`, `gguf`, `onnx`, `hdf5`, `keras`.
+    pub format: &'static str,
+    /// The records in file order; they do not overlap and lie within the file.
+    pub records: Vec<Record>,
+}
+
+impl Layout {
+    /// Checks and sorts `records`: in the file (of `file_len` bytes), sized as dtype and shape say, not overlapping, no
+    /// name twice. Records of no bytes may stand anywhere in the file.
+    pub fn new(format: &'static str, mut records: Vec<Record>, file_len: u64) -> Result<Self, ParseError> {
+        records.sort_by_key(|record| (record.offset, record.len));
+        let mut end = 0;
+        for record in &records {
+            let elements = tensor::element_count(&record.shape);
+            if elements.and_then(|elements| record.dtype.byte_len(elements)) != Some(record.len) {
+                return Err(malformed(format!("tensor `{}` has another size than its shape says", record.name)));
+            }
+            if record.offset < end {
+                return Err(malformed(format!("tensor `{}` overlaps the one before", record.name)));
+            }
+            end = record
+                .offset
+                .checked_add(record.len)
+                .filter(|&end| end <= file_len)
+                .ok_or_else(|| malformed(format!("tensor `{}` reaches past the end of the file", record.name)))?;
+        }
+        let mut names: Vec<&str> = records.iter().map(|record| record.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(malformed(format!("two tensors are named `{}`", pair[0])));
+        }
+        Ok(Self { format, records })
+    }
+}
+
+/// Why a file has no layout.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// The bytes break the rules of their format. The file is stored as an opaque one.
+    #[error("{0}")]
+    Malformed(Malformed),
+    /// The source could not be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// What is wrong with a file's bytes, in words for its owner.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub String);
+
+pub(crate) fn malformed(what: impl Into<String>) -> ParseError {
+    ParseError::Malformed(Malformed(what.into()))
+}
+
+/// What [`detect`] found out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Detected {
+    /// A weight file in a known format.
+    Model(Layout),
+    /// Looks like `format` but breaks its rules.
+    Malformed {
+        /// The format's name in manifests.
+        format: &'static str,
+        /// What is wrong.
+        why: Malformed,
+    },
+    /// None of the known formats.
+    Unknown,
+}
+
+/// A parser: `Ok(None)` if the file is not of its format at all, told from a few bytes.
+type Parser = fn(&dyn Source) -> Result<Option<Layout>, ParseError>;
+
+const PARSERS: &[(&str, Parser)] = &[("safetensors", safetensors::parse)];
+
+/// Tells the format of a file by its content and where its tensors are.
+///
+/// # Errors
+/// Only those of reading; bytes that break a format's rules are [`Detected::Malformed`].
+pub fn detect(source: &dyn Source) -> io::Result<Detected> {
+    for (format, parse) in PARSERS {
+        match parse(source) {
+            Ok(Some(layout)) => return Ok(Detected::Model(layout)),
+            Ok(None) => {}
+            Err(ParseError::Malformed(why)) => return Ok(Detected::Malformed { format, why }),
+            Err(ParseError::Io(error)) => return Err(error),
+        }
+    }
+    Ok(Detected::Unknown)
+}
