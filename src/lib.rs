@@ -5,7 +5,10 @@
 //! - [`id`]: the names of things, each a type of its own.
 //! - [`tensor`]: element types and shapes.
 //! - [`mod@format`]: one file per weight format: bytes to a [`format::Layout`].
+//! - [`manifest`]: the text that git keeps in place of a weight file.
 
 pub mod format;
 pub mod id;
+pub mod manifest;
 pub mod tensor;
+pub mod varint;

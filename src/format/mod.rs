@@ -14,6 +14,9 @@ use std::io;
 use crate::tensor::{self, Dtype};
 
 mod safetensors;
+mod skeleton;
+
+pub use skeleton::Skeleton;
 
 /// Headers larger than this are malformed (the limit of the safetensors format).
 pub const HEADER_BYTES_MAX: u64 = 100 << 20;
