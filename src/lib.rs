@@ -5,7 +5,9 @@
 //! - [`id`]: the names of things, each a type of its own.
 //! - [`tensor`]: element types and shapes.
 //! - [`mod@format`]: one file per weight format: bytes to a [`format::Layout`].
+//! - [`store`]: objects as blocks in packs.
 
 pub mod format;
 pub mod id;
+pub mod store;
 pub mod tensor;

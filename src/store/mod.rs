@@ -1,0 +1,3 @@
+//! The store: objects as blocks in packs.
+
+pub mod codec;
