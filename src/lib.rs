@@ -6,9 +6,16 @@
 //! - [`tensor`]: element types and shapes.
 //! - [`mod@format`]: one file per weight format: bytes to a [`format::Layout`].
 //! - [`manifest`]: the text that git keeps in place of a weight file.
+//! - [`store`]: objects, packs, index, codecs, collection and checks.
+//! - [`git`]: everything that talks to git: config, index, filter protocol, processes.
+//! - [`progress`]: how the library tells what it is doing.
 
+pub mod atomic_file;
 pub mod format;
+pub mod git;
 pub mod id;
 pub mod manifest;
+pub mod progress;
+pub mod store;
 pub mod tensor;
 pub mod varint;

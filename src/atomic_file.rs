@@ -1,0 +1,121 @@
+//! Files that appear under their name all at once, or not at all.
+//!
+//! A file is written without a name (`O_TMPFILE`), so that a process killed half-way leaves nothing behind; where the
+//! file system cannot do that, under a temporary name in the same folder. Folders are held as descriptors: what happens
+//! to their path meanwhile does not matter.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+
+/// Opens a folder, so that files can be made in it.
+pub fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
+}
+
+/// A file that has no name yet; dropped, it is gone.
+pub struct AtomicFile {
+    file: File,
+    folder: OwnedFd,
+    temporary_name: Option<String>,
+}
+
+impl AtomicFile {
+    /// A new, empty file for `folder`, with exactly these permission bits.
+    pub fn create_in(folder: BorrowedFd<'_>, mode: u32) -> io::Result<Self> {
+        let folder = folder.try_clone_to_owned()?;
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        let (file, temporary_name) =
+            match rustix::fs::openat(&folder, ".", flags | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR) {
+                Ok(file) if Path::new("/proc/self/fd").exists() => (file, None),
+                Ok(_) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
+                    let name = unused_name();
+                    let flags = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+                    (rustix::fs::openat(&folder, name.as_str(), flags, Mode::RUSR | Mode::WUSR)?, Some(name))
+                }
+                Err(error) => return Err(error.into()),
+            };
+        let file = Self { file: File::from(file), folder, temporary_name };
+        rustix::fs::fchmod(&file.file, Mode::from_raw_mode(mode))?;
+        Ok(file)
+    }
+
+    /// The open file.
+    pub const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives the file its name, in place of whatever had it. Durable only after the caller's `sync_data` before and
+    /// [`sync_folder`] after.
+    pub fn persist(mut self, name: &OsStr) -> io::Result<()> {
+        if self.temporary_name.is_none() {
+            let itself = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+            let link = |name: &OsStr| rustix::fs::linkat(CWD, &itself, &self.folder, name, AtFlags::SYMLINK_FOLLOW);
+            match link(name) {
+                Ok(()) => return Ok(()),
+                Err(rustix::io::Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let temporary = unused_name();
+            link(OsStr::new(&temporary))?;
+            self.temporary_name = Some(temporary);
+        }
+        if let Some(temporary) = &self.temporary_name {
+            rustix::fs::renameat(&self.folder, temporary.as_str(), &self.folder, name)?;
+        }
+        self.temporary_name = None;
+        Ok(())
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if let Some(name) = &self.temporary_name {
+            let _ = rustix::fs::unlinkat(&self.folder, name.as_str(), AtFlags::empty());
+        }
+    }
+}
+
+/// Makes the names in a folder durable.
+pub fn sync_folder(folder: impl AsFd) -> io::Result<()> {
+    Ok(rustix::fs::fsync(folder)?)
+}
+
+/// Prefix of the temporary names; whatever bears it and is old may be deleted.
+pub const TEMPORARY_PREFIX: &str = ".git-model-tmp-";
+
+fn unused_name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    format!("{TEMPORARY_PREFIX}{}-{}-{nanos}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn appears_at_once_and_replaces() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let folder = open_folder(dir.path())?;
+        for content in ["one", "two"] {
+            let file = AtomicFile::create_in(folder.as_fd(), 0o640)?;
+            file.file().write_all(content.as_bytes())?;
+            file.persist(OsStr::new("name"))?;
+            assert_eq!(std::fs::read_to_string(dir.path().join("name"))?, content);
+        }
+        let dropped = AtomicFile::create_in(folder.as_fd(), 0o600)?;
+        dropped.file().write_all(b"three")?;
+        drop(dropped);
+        assert_eq!(std::fs::read_dir(dir.path())?.count(), 1);
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! Starting `git`, and knowing which `git` has started us.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::GitError;
+
+/// A `git` to run.
+pub struct Git(Command);
+
+impl Git {
+    /// `git` with these arguments, in the current folder.
+    pub fn new<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
+        let mut command = Command::new("git");
+        command.args(args);
+        Self(command)
+    }
+
+    /// In another folder.
+    pub fn current_dir(mut self, dir: &Path) -> Self {
+        self.0.current_dir(dir);
+        self
+    }
+
+    /// Adds an argument.
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.0.arg(arg);
+        self
+    }
+
+    /// Runs it and returns what it printed.
+    ///
+    /// # Errors
+    /// A `git` that cannot be started or exits with another code than 0.
+    pub fn output(self) -> Result<Vec<u8>, GitError> {
+        self.output_with_input(b"")
+    }
+
+    /// Runs it with `input` on its standard input.
+    pub fn output_with_input(mut self, input: &[u8]) -> Result<Vec<u8>, GitError> {
+        let output = self.run(input)?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(self.error(if why.is_empty() { output.status.to_string() } else { why }))
+    }
+
+    /// Runs it; whether it exited with 0. What it prints is dropped.
+    pub fn succeeds(mut self) -> Result<bool, GitError> {
+        Ok(self.run(b"")?.status.success())
+    }
+
+    fn run(&mut self, input: &[u8]) -> Result<std::process::Output, GitError> {
+        self.0.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.0.spawn().map_err(|error| self.error(error.to_string()))?;
+        let stdin = child.stdin.take();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                // A git that does not read all of its input says so by its exit code.
+                stdin.map(|mut stdin| stdin.write_all(input))
+            });
+            child.wait_with_output()
+        })
+        .map_err(|error| self.error(error.to_string()))
+    }
+
+    fn error(&self, why: String) -> GitError {
+        let args: Vec<_> = self.0.get_args().map(OsStr::to_string_lossy).collect();
+        GitError::Command { args: args.join(" "), why }
+    }
+}
+
+/// The version of the `git` on PATH: major, minor.
+pub fn git_version() -> Result<(u32, u32), GitError> {
+    let output = Git::new(["version"]).output()?;
+    let text = String::from_utf8_lossy(&output);
+    let mut numbers = text
+        .trim()
+        .rsplit(' ')
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+        .map(|word| word.split('.').map_while(|number| number.parse().ok()).collect::<Vec<u32>>().into_iter());
+    let mut next = || numbers.as_mut().and_then(Iterator::next);
+    match (next(), next()) {
+        (Some(major), Some(minor)) => Ok((major, minor)),
+        _ => Err(GitError::read("git's version", text.trim())),
+    }
+}
+
+/// The subcommand of the `git` that started this process, where the system tells: `add`, `diff`, `cat-file`, …
+pub fn caller() -> Option<String> {
+    let parent = rustix::process::getppid()?;
+    let line = std::fs::read(format!("/proc/{}/cmdline", parent.as_raw_nonzero())).ok()?;
+    let mut args = line.split(|&byte| byte == 0).map(String::from_utf8_lossy);
+    let program = args.next()?;
+    let program = program.rsplit('/').next()?;
+    if let Some(subcommand) = program.strip_prefix("git-") {
+        return Some(subcommand.to_owned());
+    }
+    if program != "git" {
+        return None;
+    }
+    while let Some(arg) = args.next() {
+        match arg.as_ref() {
+            "-C" | "-c" | "--git-dir" | "--work-tree" | "--namespace" | "--exec-path" | "--config-env" => {
+                args.next();
+            }
+            option if option.starts_with('-') => {}
+            subcommand => return Some(subcommand.to_owned()),
+        }
+    }
+    None
+}

@@ -1,0 +1,220 @@
+//! Everything that talks to git: the only place that names `gix` or starts `git`.
+//!
+//! What can be read in process is read with gix; what changes git's state or has rules of its own (config writes,
+//! pathspecs with attributes, object walks) is left to git itself.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+mod command;
+pub mod filter_protocol;
+pub mod index_stat;
+mod pkt_line;
+
+pub use command::{Git, caller, git_version};
+
+/// What went wrong with git.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// There is no repository here.
+    #[error("not in a git repository: {0}")]
+    NoRepository(String),
+    /// The repository has something that cannot be read.
+    #[error("cannot read {what}: {why}")]
+    Read {
+        /// What was asked for.
+        what: String,
+        /// Why it could not be had.
+        why: String,
+    },
+    /// A `git` that was started failed.
+    #[error("`git {args}` failed: {why}")]
+    Command {
+        /// Its arguments.
+        args: String,
+        /// What it printed, or why it could not be started.
+        why: String,
+    },
+}
+
+impl GitError {
+    fn read(what: impl Into<String>, why: impl std::fmt::Display) -> Self {
+        Self::Read { what: what.into(), why: why.to_string() }
+    }
+}
+
+/// The name of a blob in git.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct BlobId(gix::ObjectId);
+
+impl BlobId {
+    /// The digest's bytes: 20, or 32 in a SHA-256 repository.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
+impl std::fmt::Display for BlobId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for BlobId {
+    type Err = GitError;
+
+    fn from_str(text: &str) -> Result<Self, GitError> {
+        gix::ObjectId::from_hex(text.as_bytes()).map(Self).map_err(|error| GitError::read(text, error))
+    }
+}
+
+/// The hash a repository names its objects with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HashKind {
+    /// 20 bytes.
+    Sha1,
+    /// 32 bytes.
+    Sha256,
+}
+
+impl HashKind {
+    /// Bytes of a digest.
+    pub const fn len(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+        }
+    }
+
+    const fn gix(self) -> gix::hash::Kind {
+        match self {
+            Self::Sha1 => gix::hash::Kind::Sha1,
+            Self::Sha256 => gix::hash::Kind::Sha256,
+        }
+    }
+
+    /// The digest of `bytes`, as it closes an index file.
+    pub fn digest(self, bytes: &[u8]) -> Vec<u8> {
+        let mut hasher = gix::hash::hasher(self.gix());
+        hasher.update(bytes);
+        // Finalizing fails on a SHA-1 collision attack only; zeros make git reject the file, which is right then.
+        hasher.try_finalize().map_or_else(|_| vec![0; self.len()], |id| id.as_slice().to_vec())
+    }
+}
+
+/// A repository, opened for reading.
+pub struct Repo {
+    gix: gix::Repository,
+}
+
+impl Repo {
+    /// The repository that the environment names, or the one around the current folder.
+    pub fn discover() -> Result<Self, GitError> {
+        let gix =
+            gix::discover_with_environment_overrides(".").map_err(|error| GitError::NoRepository(error.to_string()))?;
+        Ok(Self { gix })
+    }
+
+    /// The repository at `path`: a work tree's top or a bare repository.
+    pub fn open(path: &Path) -> Result<Self, GitError> {
+        gix::open(path).map(|gix| Self { gix }).map_err(|error| GitError::NoRepository(error.to_string()))
+    }
+
+    /// The folder of this work tree's `HEAD` and index.
+    pub fn git_dir(&self) -> PathBuf {
+        absolute(self.gix.git_dir())
+    }
+
+    /// The folder that all work trees share.
+    pub fn common_dir(&self) -> PathBuf {
+        absolute(self.gix.common_dir())
+    }
+
+    /// The top of the work tree; `None` in a bare repository.
+    pub fn work_dir(&self) -> Option<PathBuf> {
+        self.gix.workdir().map(absolute)
+    }
+
+    /// The index that git uses: `GIT_INDEX_FILE` if set.
+    pub fn index_path(&self) -> PathBuf {
+        self.gix.index_path()
+    }
+
+    /// The hash of object names.
+    pub fn hash_kind(&self) -> HashKind {
+        if self.gix.object_hash() == gix::hash::Kind::Sha256 { HashKind::Sha256 } else { HashKind::Sha1 }
+    }
+
+    /// A setting as text.
+    pub fn config_string(&self, key: &str) -> Option<String> {
+        self.gix.config_snapshot().string(key).map(|value| value.to_string())
+    }
+
+    /// A setting as a number; git's suffixes `k`, `m` and `g` count.
+    pub fn config_integer(&self, key: &str) -> Option<i64> {
+        self.gix.config_snapshot().integer(key)
+    }
+
+    /// A setting as yes or no.
+    pub fn config_boolean(&self, key: &str) -> Option<bool> {
+        self.gix.config_snapshot().boolean(key)
+    }
+
+    /// The blob that the index has for `path`, the side of this branch in a conflict.
+    pub fn index_blob(&self, path: &[u8]) -> Option<BlobId> {
+        use gix::index::entry::Stage;
+        let index = self.gix.index_or_empty().ok()?;
+        [Stage::Unconflicted, Stage::Ours]
+            .into_iter()
+            .find_map(|stage| index.entry_by_path_and_stage(path.into(), stage))
+            .map(|entry| BlobId(entry.id))
+    }
+
+    /// A blob's content.
+    pub fn blob(&self, id: BlobId) -> Result<Vec<u8>, GitError> {
+        let mut blob = self.gix.find_blob(id.0).map_err(|error| GitError::read(format!("blob {id}"), error))?;
+        Ok(blob.take_data())
+    }
+
+    /// The name that git gives to a blob of these bytes.
+    pub fn hash_blob(&self, bytes: &[u8]) -> Result<BlobId, GitError> {
+        gix::objs::compute_hash(self.gix.object_hash(), gix::objs::Kind::Blob, bytes)
+            .map(BlobId)
+            .map_err(|error| GitError::read("a blob's hash", error))
+    }
+
+    /// The object folders this repository borrows from (`objects/info/alternates`, and those of the environment).
+    pub fn alternate_object_dirs(&self) -> Vec<PathBuf> {
+        let objects = self.common_dir().join("objects");
+        let listed = std::fs::read_to_string(objects.join("info/alternates")).unwrap_or_default();
+        let mut dirs: Vec<PathBuf> = listed
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(|line| objects.join(line))
+            .collect();
+        if let Some(more) = std::env::var_os("GIT_ALTERNATE_OBJECT_DIRECTORIES") {
+            dirs.extend(std::env::split_paths(&more));
+        }
+        dirs
+    }
+
+    /// The common directories of remotes on this machine's file system.
+    pub fn local_remotes(&self) -> Vec<PathBuf> {
+        let config = self.gix.config_snapshot();
+        let Some(remotes) = config.sections_by_name("remote") else { return Vec::new() };
+        remotes
+            .filter_map(|remote| remote.value("url"))
+            .filter_map(|url| {
+                let url = url.to_string();
+                let path = url.strip_prefix("file://").unwrap_or(&url).to_owned();
+                let base = self.work_dir().unwrap_or_else(|| self.git_dir());
+                let path = base.join(path);
+                path.is_dir().then(|| Self::open(&path).ok()).flatten().map(|repo| repo.common_dir())
+            })
+            .collect()
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,217 @@
+//! One byte plane: chooses how to write it, writes it, reads it.
+//!
+//! | kind | | bytes |
+//! |---|---|---|
+//! | 0 | raw | the plane |
+//! | 1 | fill | one byte, which all of the plane consists of |
+//! | 2 | zstd | varint length, one zstd frame |
+//! | 3 | sparse | varint count of non-zero bytes, a plane that is their bitmap, a plane of the bytes themselves |
+//!
+//! A plane's length is known from outside. The planes within a sparse one are of kinds 0 to 2.
+//!
+//! **Limitations.** Choices rest on order-0 statistics; only planes that are one value almost everywhere are searched
+//! for repeats.
+
+use zstd_safe::{CCtx, CParameter, DCtx, ParamSwitch};
+
+use super::CodecError;
+use super::histogram::Histogram;
+use super::reader::{Reader, put_varint};
+
+const RAW: u8 = 0;
+const FILL: u8 = 1;
+const ZSTD: u8 = 2;
+const SPARSE: u8 = 3;
+
+/// A sampled entropy above this, in bits per byte, is not worth the time.
+const RAW_ENTROPY_MIN: f64 = 7.9;
+/// A share of the commonest value above this calls for a search for repeats.
+const REPEATS_SHARE_MIN: f64 = 0.9;
+/// A share of zeros above this calls for a bitmap.
+const SPARSE_SHARE_MIN: f64 = 0.3;
+
+/// zstd's fastest negative level: it finds no matches, only codes literals.
+const LEVEL_LITERALS: i32 = -131_072;
+const LEVEL_REPEATS: i32 = 1;
+
+fn compressor(level: i32) -> CCtx<'static> {
+    let mut context = CCtx::create();
+    let literals = CParameter::LiteralCompressionMode(ParamSwitch::Enable);
+    for parameter in [CParameter::CompressionLevel(level), literals, CParameter::ContentSizeFlag(false)] {
+        // Fixed parameters within zstd's bounds: nothing a caller could do differently.
+        let set = context.set_parameter(parameter);
+        debug_assert!(set.is_ok());
+    }
+    context
+}
+
+/// Writes planes.
+pub(super) struct PlaneEncoder {
+    literals: CCtx<'static>,
+    repeats: CCtx<'static>,
+    bitmap: Vec<u8>,
+    nonzero: Vec<u8>,
+}
+
+impl PlaneEncoder {
+    pub(super) fn new() -> Self {
+        Self {
+            literals: compressor(LEVEL_LITERALS),
+            repeats: compressor(LEVEL_REPEATS),
+            bitmap: Vec::new(),
+            nonzero: Vec::new(),
+        }
+    }
+
+    /// Appends `plane` to `out`.
+    pub(super) fn encode(&mut self, plane: &[u8], out: &mut Vec<u8>) {
+        let histogram = Histogram::of_sample(plane);
+        let zeros = histogram.counts[0] as usize;
+        if zeros < plane.len() && zeros as f64 >= SPARSE_SHARE_MIN * histogram.total as f64 {
+            self.encode_sparse(plane, out);
+        } else {
+            self.encode_dense(plane, &histogram, out);
+        }
+    }
+
+    fn encode_sparse(&mut self, plane: &[u8], out: &mut Vec<u8>) {
+        let mut bitmap = std::mem::take(&mut self.bitmap);
+        let mut nonzero = std::mem::take(&mut self.nonzero);
+        compact(plane, &mut bitmap, &mut nonzero);
+        out.push(SPARSE);
+        put_varint(out, nonzero.len());
+        self.encode_dense(&bitmap, &Histogram::of_sample(&bitmap), out);
+        self.encode_dense(&nonzero, &Histogram::of_sample(&nonzero), out);
+        self.bitmap = bitmap;
+        self.nonzero = nonzero;
+    }
+
+    fn encode_dense(&mut self, plane: &[u8], sample: &Histogram, out: &mut Vec<u8>) {
+        let total = sample.total as f64;
+        let share_max = sample.max() as f64 / total;
+        if let Some(&first) = plane.first()
+            && share_max == 1.0
+            && plane.iter().all(|&byte| byte == first)
+        {
+            out.extend([FILL, first]);
+            return;
+        }
+        let context = if share_max > REPEATS_SHARE_MIN { &mut self.repeats } else { &mut self.literals };
+        if sample.entropy_bits() > RAW_ENTROPY_MIN * total || !append_frame(context, plane, out) {
+            out.push(RAW);
+            out.extend_from_slice(plane);
+        }
+    }
+}
+
+/// Appends a zstd plane; `false`, with `out` as it was, if it is not smaller than a raw one.
+fn append_frame(context: &mut CCtx<'_>, plane: &[u8], out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    let mut frame = vec![0; zstd_safe::compress_bound(plane.len())];
+    let Ok(len) = context.compress2(&mut frame[..], plane) else { return false };
+    out.push(ZSTD);
+    put_varint(out, len);
+    out.extend_from_slice(&frame[..len]);
+    if out.len() - start > plane.len() {
+        out.truncate(start);
+        return false;
+    }
+    true
+}
+
+/// Splits `plane` into a bitmap of its non-zero bytes (lowest bit first) and these bytes.
+fn compact(plane: &[u8], bitmap: &mut Vec<u8>, nonzero: &mut Vec<u8>) {
+    bitmap.clear();
+    nonzero.clear();
+    for chunk in plane.chunks(8) {
+        let mut bits = 0;
+        for (index, &byte) in chunk.iter().enumerate() {
+            if byte != 0 {
+                bits |= 1 << index;
+                nonzero.push(byte);
+            }
+        }
+        bitmap.push(bits);
+    }
+}
+
+/// Reads planes.
+pub(super) struct PlaneDecoder {
+    context: DCtx<'static>,
+    bitmap: Vec<u8>,
+    nonzero: Vec<u8>,
+}
+
+impl PlaneDecoder {
+    pub(super) fn new() -> Self {
+        Self { context: DCtx::create(), bitmap: Vec::new(), nonzero: Vec::new() }
+    }
+
+    /// Reads a plane of `buffer.len()` bytes: in place when it stands raw in the payload, else through `buffer`.
+    pub(super) fn decode<'b, 'p: 'b>(
+        &mut self,
+        reader: &mut Reader<'p>,
+        buffer: &'b mut [u8],
+    ) -> Result<&'b [u8], CodecError> {
+        let kind = reader.byte()?;
+        if kind != SPARSE {
+            return decode_dense(&mut self.context, kind, reader, buffer);
+        }
+        let count = reader.varint()?;
+        if count > buffer.len() {
+            return Err(CodecError::Malformed("more non-zero bytes than a plane has"));
+        }
+        self.bitmap.resize(buffer.len().div_ceil(8), 0);
+        self.nonzero.resize(count, 0);
+        let kind = reader.byte()?;
+        let bitmap = decode_dense(&mut self.context, kind, reader, &mut self.bitmap)?;
+        let kind = reader.byte()?;
+        let nonzero = decode_dense(&mut self.context, kind, reader, &mut self.nonzero)?;
+        expand(bitmap, nonzero, buffer)?;
+        Ok(buffer)
+    }
+}
+
+fn decode_dense<'b, 'p: 'b>(
+    context: &mut DCtx<'_>,
+    kind: u8,
+    reader: &mut Reader<'p>,
+    buffer: &'b mut [u8],
+) -> Result<&'b [u8], CodecError> {
+    match kind {
+        RAW => reader.take(buffer.len()),
+        FILL => {
+            buffer.fill(reader.byte()?);
+            Ok(buffer)
+        }
+        ZSTD => {
+            let len = reader.varint()?;
+            let frame = reader.take(len)?;
+            match context.decompress(&mut buffer[..], frame) {
+                Ok(len) if len == buffer.len() => Ok(buffer),
+                Ok(_) => Err(CodecError::Malformed("a zstd frame holds less than its plane")),
+                Err(code) => Err(CodecError::Zstd(zstd_safe::get_error_name(code))),
+            }
+        }
+        _ => Err(CodecError::Malformed("unknown kind of plane")),
+    }
+}
+
+/// The inverse of [`compact`]; checks that the bitmap calls for exactly the bytes there are.
+fn expand(bitmap: &[u8], nonzero: &[u8], plane: &mut [u8]) -> Result<(), CodecError> {
+    let called_for: usize = bitmap.iter().map(|bits| bits.count_ones() as usize).sum();
+    let spare = match plane.len() % 8 {
+        0 => 0,
+        used => bitmap.last().map_or(0, |bits| bits >> used),
+    };
+    if called_for != nonzero.len() || spare != 0 {
+        return Err(CodecError::Malformed("a bitmap and its bytes disagree"));
+    }
+    let mut nonzero = nonzero.iter();
+    for (chunk, &bits) in plane.chunks_mut(8).zip(bitmap) {
+        for (index, byte) in chunk.iter_mut().enumerate() {
+            *byte = if bits >> index & 1 == 1 { nonzero.next().copied().unwrap_or(0) } else { 0 };
+        }
+    }
+    Ok(())
+}
