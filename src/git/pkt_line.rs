@@ -15,6 +15,10 @@ pub struct PacketReader<R> {
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
+    /// Bytes left of the data packet that content is read from.
+    left: usize,
+    /// The content's flush packet has been read.
+    content_ended: bool,
 }
 
 /// The head of a packet.
@@ -27,7 +31,14 @@ enum Head {
 impl<R: Read> PacketReader<R> {
     /// Reads from `input`.
     pub fn new(input: R) -> Self {
-        Self { input, buffer: vec![0; BUFFER_BYTES].into_boxed_slice(), start: 0, end: 0 }
+        Self {
+            input,
+            buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            left: 0,
+            content_ended: false,
+        }
     }
 
     /// Makes at least `wanted` bytes stand in the buffer; false at the end of input before the first of them.
@@ -75,6 +86,7 @@ impl<R: Read> PacketReader<R> {
     pub fn list(&mut self) -> io::Result<Option<Vec<Vec<u8>>>> {
         /// Requests are a handful of short lines.
         const LINES_MAX: usize = 1000;
+        (self.left, self.content_ended) = (0, false);
         let mut lines = Vec::new();
         loop {
             match self.head()? {
@@ -94,18 +106,14 @@ impl<R: Read> PacketReader<R> {
         }
     }
 
-    /// The content that comes next, up to a flush packet.
+    /// The content that follows a list, up to its flush packet; called again, it goes on where it was left.
     pub const fn content(&mut self) -> Content<'_, R> {
-        Content { packets: self, left: 0, ended: false }
+        Content(self)
     }
 }
 
 /// The bytes of the data packets up to the next flush packet.
-pub struct Content<'a, R> {
-    packets: &'a mut PacketReader<R>,
-    left: usize,
-    ended: bool,
-}
+pub struct Content<'a, R>(&'a mut PacketReader<R>);
 
 impl<R: Read> Content<'_, R> {
     /// Reads what is left of the content and drops it.
@@ -118,24 +126,24 @@ impl<R: Read> Content<'_, R> {
 
 impl<R: Read> Read for Content<'_, R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.left == 0 {
-            if self.ended {
+        let packets = &mut *self.0;
+        while packets.left == 0 {
+            if packets.content_ended {
                 return Ok(0);
             }
-            match self.packets.head()? {
+            match packets.head()? {
                 None => return Err(ErrorKind::UnexpectedEof.into()),
-                Some(Head::Flush) => self.ended = true,
-                Some(Head::Data(len)) => self.left = len,
+                Some(Head::Flush) => packets.content_ended = true,
+                Some(Head::Data(len)) => packets.left = len,
             }
         }
-        let packets = &mut *self.packets;
         if packets.start == packets.end && !packets.fill(1)? {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        let count = out.len().min(self.left).min(packets.end - packets.start);
+        let count = out.len().min(packets.left).min(packets.end - packets.start);
         out[..count].copy_from_slice(&packets.buffer[packets.start..packets.start + count]);
         packets.start += count;
-        self.left -= count;
+        packets.left -= count;
         Ok(count)
     }
 }

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::id::{BlockId, ObjectId, PackId};
 
+mod adopt;
 mod chunker;
 pub mod codec;
 mod ingest;
@@ -168,6 +169,11 @@ impl Store {
     /// Whether the store has a recipe for the object.
     pub fn contains_object(&self, id: &ObjectId) -> bool {
         self.packs().find(id.as_bytes(), Kind::Recipe).is_some()
+    }
+
+    /// Whether the store has the block.
+    pub fn contains_block(&self, id: &BlockId) -> bool {
+        self.packs().find(id.as_bytes(), Kind::Block).is_some()
     }
 
     /// The recipe of an object.
