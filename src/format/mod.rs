@@ -13,6 +13,10 @@ use std::io;
 
 use crate::tensor::{self, Dtype};
 
+mod cursor;
+mod gguf;
+#[cfg(test)]
+mod hostile;
 mod safetensors;
 
 /// Headers larger than this are malformed (the limit of the safetensors format).
@@ -182,7 +186,7 @@ pub enum Detected {
 /// A parser: `Ok(None)` if the file is not of its format at all, told from a few bytes.
 type Parser = fn(&dyn Source) -> Result<Option<Layout>, ParseError>;
 
-const PARSERS: &[(&str, Parser)] = &[("safetensors", safetensors::parse)];
+const PARSERS: &[(&str, Parser)] = &[("gguf", gguf::parse), ("safetensors", safetensors::parse)];
 
 /// Tells the format of a file by its content and where its tensors are.
 ///
