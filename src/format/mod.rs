@@ -17,6 +17,8 @@ mod cursor;
 mod gguf;
 #[cfg(test)]
 mod hostile;
+mod onnx;
+mod protobuf;
 mod safetensors;
 
 /// Headers larger than this are malformed (the limit of the safetensors format).
@@ -186,7 +188,12 @@ pub enum Detected {
 /// A parser: `Ok(None)` if the file is not of its format at all, told from a few bytes.
 type Parser = fn(&dyn Source) -> Result<Option<Layout>, ParseError>;
 
-const PARSERS: &[(&str, Parser)] = &[("gguf", gguf::parse), ("safetensors", safetensors::parse)];
+const PARSERS: &[(&str, Parser)] = &[
+    ("gguf", gguf::parse),
+    ("safetensors", safetensors::parse),
+    // Last: it has no signature.
+    ("onnx", onnx::parse),
+];
 
 /// Tells the format of a file by its content and where its tensors are.
 ///
