@@ -15,6 +15,7 @@ use crate::tensor::{self, Dtype};
 
 mod cursor;
 mod gguf;
+mod hdf5;
 #[cfg(test)]
 mod hostile;
 mod onnx;
@@ -191,6 +192,8 @@ type Parser = fn(&dyn Source) -> Result<Option<Layout>, ParseError>;
 const PARSERS: &[(&str, Parser)] = &[
     ("gguf", gguf::parse),
     ("safetensors", safetensors::parse),
+    // After those whose signature stands at the start: HDF5's may stand further in, as in an archive's member.
+    ("hdf5", hdf5::parse),
     // Last: it has no signature.
     ("onnx", onnx::parse),
 ];
