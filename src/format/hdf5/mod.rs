@@ -8,6 +8,7 @@
 //!
 //! **Limitations.** Left in the gaps: chunked (so all compressed), compact and virtual datasets, datasets under 1 KiB,
 //! big-endian, compound, enumerated and string types, committed datatypes, links in huge fractal heap objects.
+//! So are the bfloat16 weights of Keras' older whole-model `.h5`, which are opaque bytes without a word on their type.
 //! A dataset with several hard links goes by its shortest path. Checksums are not verified.
 
 mod datatype;
