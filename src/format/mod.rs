@@ -13,6 +13,13 @@ use std::io;
 
 use crate::tensor::{self, Dtype};
 
+mod cursor;
+mod gguf;
+mod hdf5;
+#[cfg(test)]
+mod hostile;
+mod onnx;
+mod protobuf;
 mod safetensors;
 mod skeleton;
 
@@ -185,7 +192,14 @@ pub enum Detected {
 /// A parser: `Ok(None)` if the file is not of its format at all, told from a few bytes.
 type Parser = fn(&dyn Source) -> Result<Option<Layout>, ParseError>;
 
-const PARSERS: &[(&str, Parser)] = &[("safetensors", safetensors::parse)];
+const PARSERS: &[(&str, Parser)] = &[
+    ("gguf", gguf::parse),
+    ("safetensors", safetensors::parse),
+    // After those whose signature stands at the start: HDF5's may stand further in, as in an archive's member.
+    ("hdf5", hdf5::parse),
+    // Last: it has no signature.
+    ("onnx", onnx::parse),
+];
 
 /// Tells the format of a file by its content and where its tensors are.
 ///
