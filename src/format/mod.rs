@@ -13,10 +13,15 @@ use std::io;
 
 use crate::tensor::{self, Dtype};
 
+mod npy;
+mod npz;
 mod safetensors;
+mod zip;
 
 /// Headers larger than this are malformed (the limit of the safetensors format).
 pub const HEADER_BYTES_MAX: u64 = 100 << 20;
+/// Longer names are not used for records.
+pub const NAME_BYTES_MAX: usize = 1024;
 
 /// Random access to the bytes of a file.
 pub trait Source {
@@ -163,6 +168,11 @@ pub(crate) fn malformed(what: impl Into<String>) -> ParseError {
     ParseError::Malformed(Malformed(what.into()))
 }
 
+/// Whether a manifest can bear `name` on a line of its own: not empty, not endless, no control characters.
+pub(crate) fn usable_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control)
+}
+
 /// What [`detect`] found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Detected {
@@ -182,7 +192,8 @@ pub enum Detected {
 /// A parser: `Ok(None)` if the file is not of its format at all, told from a few bytes.
 type Parser = fn(&dyn Source) -> Result<Option<Layout>, ParseError>;
 
-const PARSERS: &[(&str, Parser)] = &[("safetensors", safetensors::parse)];
+/// Those that know their files by the first bytes stand before those that must read an archive's directory.
+const PARSERS: &[(&str, Parser)] = &[("safetensors", safetensors::parse), ("npy", npy::parse), ("npz", npz::parse)];
 
 /// Tells the format of a file by its content and where its tensors are.
 ///
@@ -198,4 +209,22 @@ pub fn detect(source: &dyn Source) -> io::Result<Detected> {
         }
     }
     Ok(Detected::Unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::test_runner::TestCaseError;
+
+    use super::*;
+
+    /// What holds for any bytes whatever: they are read without a panic, and a layout is one that `Layout::new` allows.
+    pub(super) fn check_survives(bytes: &[u8]) -> Result<(), TestCaseError> {
+        if let Detected::Model(layout) =
+            detect(&Bytes(bytes)).map_err(|error| TestCaseError::fail(error.to_string()))?
+        {
+            let again = Layout::new(layout.format, layout.records.clone(), bytes.len() as u64);
+            proptest::prop_assert_eq!(again.ok(), Some(layout));
+        }
+        Ok(())
+    }
 }
