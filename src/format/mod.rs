@@ -15,6 +15,8 @@ use crate::tensor::{self, Dtype};
 
 mod npy;
 mod npz;
+mod pickle;
+mod pytorch;
 mod safetensors;
 mod zip;
 
@@ -193,7 +195,8 @@ pub enum Detected {
 type Parser = fn(&dyn Source) -> Result<Option<Layout>, ParseError>;
 
 /// Those that know their files by the first bytes stand before those that must read an archive's directory.
-const PARSERS: &[(&str, Parser)] = &[("safetensors", safetensors::parse), ("npy", npy::parse), ("npz", npz::parse)];
+const PARSERS: &[(&str, Parser)] =
+    &[("safetensors", safetensors::parse), ("npy", npy::parse), ("pytorch", pytorch::parse), ("npz", npz::parse)];
 
 /// Tells the format of a file by its content and where its tensors are.
 ///
