@@ -13,6 +13,8 @@ use std::io;
 
 use crate::tensor::{self, Dtype};
 
+mod hdf5;
+mod keras;
 mod npy;
 mod npz;
 mod pickle;
@@ -195,8 +197,13 @@ pub enum Detected {
 type Parser = fn(&dyn Source) -> Result<Option<Layout>, ParseError>;
 
 /// Those that know their files by the first bytes stand before those that must read an archive's directory.
-const PARSERS: &[(&str, Parser)] =
-    &[("safetensors", safetensors::parse), ("npy", npy::parse), ("pytorch", pytorch::parse), ("npz", npz::parse)];
+const PARSERS: &[(&str, Parser)] = &[
+    ("safetensors", safetensors::parse),
+    ("npy", npy::parse),
+    ("pytorch", pytorch::parse),
+    ("npz", npz::parse),
+    ("keras", keras::parse),
+];
 
 /// Tells the format of a file by its content and where its tensors are.
 ///
