@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes the test data next to this file: models/ and pairs/. See README.md.
+"""Writes the test data next to this file: models/, pairs/ and hostile/. See README.md.
 
     make.py            write everything anew
-    make.py --check    read everything back and compare with models/expected.json
+    make.py --check    read everything back and compare with models/expected.json and hostile/index.json
 """
 
 import argparse
@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 warnings.filterwarnings("ignore")
 
 HERE = pathlib.Path(__file__).resolve().parent
-SECTIONS = ["models", "pairs"]
+SECTIONS = ["models", "pairs", "hostile"]
 
 
 def main():
