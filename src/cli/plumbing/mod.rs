@@ -42,7 +42,7 @@ fn summary(path: &[u8], summary: &crate::worktree::clean::Summary) -> Option<Str
     /// Smaller files need no mention.
     const WORTH_BYTES: u64 = 1 << 20;
     use crate::ui::bytes;
-    if summary.size < WORTH_BYTES {
+    if summary.size < WORTH_BYTES || summary.stored_bytes == 0 {
         return None;
     }
     let path = String::from_utf8_lossy(path);

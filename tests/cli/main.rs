@@ -1,0 +1,5 @@
+//! Tests through the real binary and the real git.
+
+mod checkout;
+mod filter;
+mod support;
