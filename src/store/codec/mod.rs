@@ -12,7 +12,9 @@ use self::histogram::{Histogram, sample};
 use self::plane::{PlaneDecoder, PlaneEncoder};
 use self::reader::Reader;
 
+mod frame;
 mod histogram;
+mod huffman;
 mod plane;
 mod planes;
 mod reader;
@@ -181,6 +183,11 @@ impl Encoder {
         if elements.is_empty() {
             return;
         }
+        if word == 1 && base.is_none() {
+            // The transform would rotate bytes, which changes no statistics.
+            self.planes.encode(elements, out);
+            return;
+        }
         self.split.resize(elements.len(), 0);
         planes::split(word, elements, base, &mut self.split);
         for plane in self.split.chunks_exact(elements.len() / word) {
@@ -253,7 +260,11 @@ impl Decoder {
         for (plane, buffer) in planes.iter_mut().zip(self.split.chunks_exact_mut(elements.len() / word)) {
             *plane = self.planes.decode(reader, buffer)?;
         }
-        planes::join(word, &planes, base, elements);
+        if word == 1 && base.is_none() {
+            elements.copy_from_slice(planes[0]);
+        } else {
+            planes::join(word, &planes, base, elements);
+        }
         Ok(())
     }
 }

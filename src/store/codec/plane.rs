@@ -15,7 +15,9 @@
 use zstd_safe::{CCtx, CParameter, DCtx, ParamSwitch};
 
 use super::CodecError;
+use super::frame::FrameWriter;
 use super::histogram::Histogram;
+use super::huffman::Code;
 use super::reader::{Reader, put_varint};
 
 const RAW: u8 = 0;
@@ -49,6 +51,8 @@ fn compressor(level: i32) -> CCtx<'static> {
 pub(super) struct PlaneEncoder {
     literals: CCtx<'static>,
     repeats: CCtx<'static>,
+    frames: FrameWriter,
+    frame: Vec<u8>,
     bitmap: Vec<u8>,
     nonzero: Vec<u8>,
 }
@@ -58,6 +62,8 @@ impl PlaneEncoder {
         Self {
             literals: compressor(LEVEL_LITERALS),
             repeats: compressor(LEVEL_REPEATS),
+            frames: FrameWriter::new(),
+            frame: Vec::new(),
             bitmap: Vec::new(),
             nonzero: Vec::new(),
         }
@@ -65,12 +71,12 @@ impl PlaneEncoder {
 
     /// Appends `plane` to `out`.
     pub(super) fn encode(&mut self, plane: &[u8], out: &mut Vec<u8>) {
-        let histogram = Histogram::of_sample(plane);
-        let zeros = histogram.counts[0] as usize;
-        if zeros < plane.len() && zeros as f64 >= SPARSE_SHARE_MIN * histogram.total as f64 {
+        let sample = Histogram::of_sample(plane);
+        let zeros = sample.counts[0] as usize;
+        if zeros < sample.total && zeros as f64 >= SPARSE_SHARE_MIN * sample.total as f64 {
             self.encode_sparse(plane, out);
         } else {
-            self.encode_dense(plane, &histogram, out);
+            self.encode_dense(plane, &sample, out);
         }
     }
 
@@ -96,43 +102,76 @@ impl PlaneEncoder {
             out.extend([FILL, first]);
             return;
         }
-        let context = if share_max > REPEATS_SHARE_MIN { &mut self.repeats } else { &mut self.literals };
-        if sample.entropy_bits() > RAW_ENTROPY_MIN * total || !append_frame(context, plane, out) {
-            out.push(RAW);
-            out.extend_from_slice(plane);
+        let start = out.len();
+        if sample.entropy_bits() <= RAW_ENTROPY_MIN * total {
+            let coded = if share_max > REPEATS_SHARE_MIN {
+                append_frame(&mut self.repeats, plane, out)
+            } else {
+                let histogram = Histogram::of(plane);
+                match Code::new(&histogram) {
+                    Some(code) => self.append_literals(plane, &histogram, &code, out),
+                    None => append_frame(&mut self.literals, plane, out),
+                }
+            };
+            if coded && out.len() - start <= plane.len() {
+                return;
+            }
+            out.truncate(start);
         }
+        out.push(RAW);
+        out.extend_from_slice(plane);
+    }
+
+    fn append_literals(&mut self, plane: &[u8], histogram: &Histogram, code: &Code, out: &mut Vec<u8>) -> bool {
+        if code.bytes(histogram) >= plane.len() {
+            return false;
+        }
+        self.frame.clear();
+        self.frames.write(plane, code, &mut self.frame);
+        out.push(ZSTD);
+        put_varint(out, self.frame.len());
+        out.extend_from_slice(&self.frame);
+        true
     }
 }
 
-/// Appends a zstd plane; `false`, with `out` as it was, if it is not smaller than a raw one.
+/// Appends a zstd plane; `false` if zstd cannot.
 fn append_frame(context: &mut CCtx<'_>, plane: &[u8], out: &mut Vec<u8>) -> bool {
-    let start = out.len();
     let mut frame = vec![0; zstd_safe::compress_bound(plane.len())];
     let Ok(len) = context.compress2(&mut frame[..], plane) else { return false };
     out.push(ZSTD);
     put_varint(out, len);
     out.extend_from_slice(&frame[..len]);
-    if out.len() - start > plane.len() {
-        out.truncate(start);
-        return false;
-    }
     true
 }
 
 /// Splits `plane` into a bitmap of its non-zero bytes (lowest bit first) and these bytes.
+///
+/// Every byte is written, and the place moves on only past those that are not zero: no branch to mispredict.
 fn compact(plane: &[u8], bitmap: &mut Vec<u8>, nonzero: &mut Vec<u8>) {
     bitmap.clear();
-    nonzero.clear();
-    for chunk in plane.chunks(8) {
+    nonzero.resize(plane.len() + 8, 0);
+    let mut count = 0;
+    let mut put = |bytes: &[u8]| {
         let mut bits = 0;
-        for (index, &byte) in chunk.iter().enumerate() {
-            if byte != 0 {
-                bits |= 1 << index;
-                nonzero.push(byte);
+        let mut used = 0;
+        if let Some(room) = nonzero[count..].first_chunk_mut::<8>() {
+            for (index, &byte) in bytes.iter().enumerate() {
+                room[used & 7] = byte;
+                let here = u8::from(byte != 0);
+                bits |= here << index;
+                used += usize::from(here);
             }
         }
-        bitmap.push(bits);
+        count += used;
+        bits
+    };
+    let (octets, rest) = plane.as_chunks::<8>();
+    bitmap.extend(octets.iter().map(|octet| if *octet == [0; 8] { 0 } else { put(octet) }));
+    if !rest.is_empty() {
+        bitmap.push(put(rest));
     }
+    nonzero.truncate(count);
 }
 
 /// Reads planes.
@@ -207,11 +246,24 @@ fn expand(bitmap: &[u8], nonzero: &[u8], plane: &mut [u8]) -> Result<(), CodecEr
     if called_for != nonzero.len() || spare != 0 {
         return Err(CodecError::Malformed("a bitmap and its bytes disagree"));
     }
-    let mut nonzero = nonzero.iter();
+    let mut rest = nonzero;
     for (chunk, &bits) in plane.chunks_mut(8).zip(bitmap) {
-        for (index, byte) in chunk.iter_mut().enumerate() {
-            *byte = if bits >> index & 1 == 1 { nonzero.next().copied().unwrap_or(0) } else { 0 };
+        if bits == 0 {
+            chunk.fill(0);
+            continue;
         }
+        let mut window = [0; 8];
+        match rest.first_chunk::<8>() {
+            Some(bytes) => window = *bytes,
+            None => window[..rest.len()].copy_from_slice(rest),
+        }
+        let mut used = 0;
+        for (index, byte) in chunk.iter_mut().enumerate() {
+            let here = bits >> index & 1;
+            *byte = window[used & 7] & here.wrapping_neg();
+            used += usize::from(here);
+        }
+        rest = &rest[used..];
     }
     Ok(())
 }
