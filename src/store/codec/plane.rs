@@ -9,8 +9,8 @@
 //!
 //! A plane's length is known from outside. The planes within a sparse one are of kinds 0 to 2.
 //!
-//! **Limitations.** Choices rest on order-0 statistics; only planes that are one value almost everywhere are searched
-//! for repeats.
+//! **Limitations.** Choices rest on order-0 statistics; only planes that are one value almost everywhere, and the bytes
+//! of one-byte elements, are searched for repeats.
 
 use zstd_safe::{CCtx, CParameter, DCtx, ParamSwitch};
 
@@ -29,8 +29,14 @@ const SPARSE: u8 = 3;
 const RAW_ENTROPY_MIN: f64 = 7.9;
 /// A share of the commonest value above this calls for a search for repeats.
 const REPEATS_SHARE_MIN: f64 = 0.9;
-/// A share of zeros above this calls for a bitmap.
-const SPARSE_SHARE_MIN: f64 = 0.3;
+/// A share of zeros above this calls for a bitmap, as Huffman codes spend at least one bit on each. From 0.3 on a bitmap
+/// gains one hundredth more and costs a third of the speed.
+const SPARSE_SHARE_MIN: f64 = 0.5;
+
+/// Where to look whether a plane of bytes repeats itself: this much from its middle.
+const PROBE_BYTES: usize = 16 << 10;
+/// Repeats are worth it when they bring the probe below this share of its order-0 entropy.
+const PROBE_GAIN_MAX: f64 = 0.9;
 
 /// zstd's fastest negative level: it finds no matches, only codes literals.
 const LEVEL_LITERALS: i32 = -131_072;
@@ -69,15 +75,29 @@ impl PlaneEncoder {
         }
     }
 
-    /// Appends `plane` to `out`.
-    pub(super) fn encode(&mut self, plane: &[u8], out: &mut Vec<u8>) {
+    /// Appends `plane` to `out`. With `probe` it is first looked at for repeats, as in text and tables; the planes of
+    /// wider elements have none worth the time.
+    pub(super) fn encode(&mut self, plane: &[u8], probe: bool, out: &mut Vec<u8>) {
         let sample = Histogram::of_sample(plane);
         let zeros = sample.counts[0] as usize;
-        if zeros < sample.total && zeros as f64 >= SPARSE_SHARE_MIN * sample.total as f64 {
+        if probe && self.repeats_pay(plane) {
+            self.encode_dense(plane, &sample, true, out);
+        } else if zeros < sample.total && zeros as f64 >= SPARSE_SHARE_MIN * sample.total as f64 {
             self.encode_sparse(plane, out);
         } else {
-            self.encode_dense(plane, &sample, out);
+            self.encode_dense(plane, &sample, false, out);
         }
+    }
+
+    fn repeats_pay(&mut self, plane: &[u8]) -> bool {
+        let start = plane.len().saturating_sub(PROBE_BYTES) / 2;
+        let probe = &plane[start..plane.len().min(start + PROBE_BYTES)];
+        let bits = Histogram::of(probe).entropy_bits();
+        if bits > RAW_ENTROPY_MIN * probe.len() as f64 {
+            return false;
+        }
+        let len = compress(&mut self.repeats, probe, &mut self.frame);
+        len.is_some_and(|len| (8 * len) as f64 <= PROBE_GAIN_MAX * bits)
     }
 
     fn encode_sparse(&mut self, plane: &[u8], out: &mut Vec<u8>) {
@@ -86,13 +106,13 @@ impl PlaneEncoder {
         compact(plane, &mut bitmap, &mut nonzero);
         out.push(SPARSE);
         put_varint(out, nonzero.len());
-        self.encode_dense(&bitmap, &Histogram::of_sample(&bitmap), out);
-        self.encode_dense(&nonzero, &Histogram::of_sample(&nonzero), out);
+        self.encode_dense(&bitmap, &Histogram::of_sample(&bitmap), false, out);
+        self.encode_dense(&nonzero, &Histogram::of_sample(&nonzero), false, out);
         self.bitmap = bitmap;
         self.nonzero = nonzero;
     }
 
-    fn encode_dense(&mut self, plane: &[u8], sample: &Histogram, out: &mut Vec<u8>) {
+    fn encode_dense(&mut self, plane: &[u8], sample: &Histogram, repeats: bool, out: &mut Vec<u8>) {
         let total = sample.total as f64;
         let share_max = sample.max() as f64 / total;
         if let Some(&first) = plane.first()
@@ -103,17 +123,13 @@ impl PlaneEncoder {
             return;
         }
         let start = out.len();
-        if sample.entropy_bits() <= RAW_ENTROPY_MIN * total {
-            let coded = if share_max > REPEATS_SHARE_MIN {
-                append_frame(&mut self.repeats, plane, out)
-            } else {
-                let histogram = Histogram::of(plane);
-                match Code::new(&histogram) {
-                    Some(code) => self.append_literals(plane, &histogram, &code, out),
-                    None => append_frame(&mut self.literals, plane, out),
-                }
-            };
-            if coded && out.len() - start <= plane.len() {
+        if sample.entropy_bits() <= RAW_ENTROPY_MIN * total
+            && self.write_frame(plane, repeats || share_max > REPEATS_SHARE_MIN).is_some()
+        {
+            out.push(ZSTD);
+            put_varint(out, self.frame.len());
+            out.extend_from_slice(&self.frame);
+            if out.len() - start <= plane.len() {
                 return;
             }
             out.truncate(start);
@@ -122,27 +138,29 @@ impl PlaneEncoder {
         out.extend_from_slice(plane);
     }
 
-    fn append_literals(&mut self, plane: &[u8], histogram: &Histogram, code: &Code, out: &mut Vec<u8>) -> bool {
-        if code.bytes(histogram) >= plane.len() {
-            return false;
+    /// Makes `self.frame` a frame of `plane`; `None` if it would not be smaller.
+    fn write_frame(&mut self, plane: &[u8], repeats: bool) -> Option<usize> {
+        if repeats {
+            return compress(&mut self.repeats, plane, &mut self.frame);
         }
-        self.frame.clear();
-        self.frames.write(plane, code, &mut self.frame);
-        out.push(ZSTD);
-        put_varint(out, self.frame.len());
-        out.extend_from_slice(&self.frame);
-        true
+        let histogram = Histogram::of(plane);
+        match Code::new(&histogram) {
+            Some(code) if code.bytes(&histogram) < plane.len() => {
+                self.frame.clear();
+                self.frames.write(plane, &code, &mut self.frame);
+                Some(self.frame.len())
+            }
+            Some(_) => None,
+            None => compress(&mut self.literals, plane, &mut self.frame),
+        }
     }
 }
 
-/// Appends a zstd plane; `false` if zstd cannot.
-fn append_frame(context: &mut CCtx<'_>, plane: &[u8], out: &mut Vec<u8>) -> bool {
-    let mut frame = vec![0; zstd_safe::compress_bound(plane.len())];
-    let Ok(len) = context.compress2(&mut frame[..], plane) else { return false };
-    out.push(ZSTD);
-    put_varint(out, len);
-    out.extend_from_slice(&frame[..len]);
-    true
+/// Makes `frame` zstd's frame of `plane` and returns its length.
+fn compress(context: &mut CCtx<'_>, plane: &[u8], frame: &mut Vec<u8>) -> Option<usize> {
+    frame.clear();
+    frame.reserve(zstd_safe::compress_bound(plane.len()));
+    context.compress2(frame, plane).ok()
 }
 
 /// Splits `plane` into a bitmap of its non-zero bytes (lowest bit first) and these bytes.

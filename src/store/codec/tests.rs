@@ -191,6 +191,14 @@ fn zeros_take_nothing_and_noise_is_raw() {
 }
 
 #[test]
+fn text_is_searched_for_repeats() {
+    let text: String = (0..20_000).map(|index| format!("\"token{}\": {index},\n", index * 7919 % 20_000)).collect();
+    let (encoded, payload) = round_trip(text.as_bytes(), 1, None);
+    assert_eq!(encoded.codec, Codec::F);
+    assert!(payload.len() < text.len() * 2 / 5, "{} of {}", payload.len(), text.len());
+}
+
+#[test]
 fn an_equal_base_leaves_a_few_bytes() {
     for word in [1, 2, 4, 8] {
         let plain = block(Fill::Noise, MIB, 1);
