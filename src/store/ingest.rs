@@ -21,7 +21,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::chunker::{CHUNK_BYTES_MAX, first_chunk};
-use super::codec::{Codec, Encoder};
+use super::codec::Encoder;
 use super::pack::{Batch, Kind};
 use super::writer::PackWriter;
 use super::{BLOCK_BYTES, BlockReader, PackSet, Recipe, Store, StoreError};
@@ -358,7 +358,6 @@ struct Worker<'a> {
     shared: &'a Shared,
     reader: BlockReader,
     encoder: Encoder,
-    payload: Vec<u8>,
     base: Vec<u8>,
     batch: Batch,
     relied_on: HashSet<usize>,
@@ -370,7 +369,6 @@ impl<'a> Worker<'a> {
             shared,
             reader: BlockReader::new(&shared.store),
             encoder: Encoder::new(),
-            payload: Vec::new(),
             base: Vec::new(),
             batch: Batch::default(),
             relied_on: HashSet::new(),
@@ -429,9 +427,10 @@ impl<'a> Worker<'a> {
     fn store_block(&mut self, piece: &Piece, id: BlockId, bytes: &[u8]) -> Result<(), StoreError> {
         let base = self.delta_base(piece, bytes.len())?;
         let base_bytes = base.map(|_| &self.base[..]);
-        let encoded = self.encoder.encode(bytes, piece.lane.spec.word_bytes, base_bytes, &mut self.payload);
-        let base = base.filter(|_| encoded.delta);
-        let len = self.batch.push(*id.as_bytes(), Kind::Block, encoded.codec, base, bytes.len() as u32, &self.payload);
+        let (encoder, word_bytes) = (&mut self.encoder, piece.lane.spec.word_bytes);
+        let len = self.batch.push(*id.as_bytes(), Kind::Block, base, bytes.len() as u32, |out| {
+            encoder.encode(bytes, word_bytes, base_bytes, out)
+        });
         self.count_stored(len)
     }
 
@@ -543,7 +542,7 @@ impl<'a> Worker<'a> {
         }
         let len = blocks.iter().map(|&(_, len)| u64::from(len)).sum();
         let payload = Recipe { id, len, blocks }.encode();
-        let stored = self.batch.push(*id.as_bytes(), Kind::Recipe, Codec::Raw, None, payload.len() as u32, &payload);
+        let stored = self.batch.push_raw(*id.as_bytes(), Kind::Recipe, &payload);
         self.count_stored(stored)?;
         Ok(Done { id, is_new: true })
     }
