@@ -15,8 +15,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::id::{BlockId, ObjectId};
 
+mod check;
 mod chunker;
 pub mod codec;
+// pub mod fsck;
+pub mod gc;
 mod ingest;
 mod lock;
 mod map;
@@ -25,6 +28,8 @@ mod permissions;
 mod read;
 mod recipe;
 pub mod roots;
+#[cfg(test)]
+mod testing;
 mod writer;
 
 pub use ingest::{Cut, Ingest, Ingested, ObjectSpec};
