@@ -11,11 +11,17 @@
 //! - [`progress`]: how the library tells what it is doing.
 
 pub mod atomic_file;
+pub mod cli;
+pub mod config;
+pub mod error;
 pub mod format;
 pub mod git;
 pub mod id;
 pub mod manifest;
 pub mod progress;
 pub mod store;
+pub mod sync;
 pub mod tensor;
+pub mod ui;
 pub mod varint;
+pub mod worktree;

@@ -23,6 +23,7 @@ fn share(step: &str, base: Option<&str>) -> f64 {
         let base = base.as_ref().zip(base_records.as_ref()).map(|(base, records)| bytes(base, &records[index]));
         for (number, plain) in tensor.chunks(BLOCK).enumerate() {
             let base = base.map(|base| &base[number * BLOCK..number * BLOCK + plain.len()]);
+            payload.clear();
             let encoded = encoder.encode(plain, record.dtype.word_bytes(), base, &mut payload);
             let mut back = vec![0; plain.len()];
             decoder.decode(encoded.codec, &payload, base.filter(|_| encoded.delta), &mut back).expect("well-formed");
@@ -50,15 +51,15 @@ fn assert_share(share: f64, share_max: f64) {
 
 #[test]
 fn bf16_alone() {
-    assert_share(share("encoder-step100.bf16", None), 0.672);
+    assert_share(share("encoder-step100.bf16", None), 0.668);
 }
 
 #[test]
 fn bf16_against_an_earlier_step() {
-    assert_share(share("encoder-step100.bf16", Some("encoder-step060.bf16")), 0.140);
+    assert_share(share("encoder-step100.bf16", Some("encoder-step060.bf16")), 0.136);
 }
 
 #[test]
 fn f32_alone() {
-    assert_share(share("encoder-step100.f32", None), 0.836);
+    assert_share(share("encoder-step100.f32", None), 0.834);
 }

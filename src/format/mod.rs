@@ -13,13 +13,28 @@ use std::io;
 
 use crate::tensor::{self, Dtype};
 
+mod cursor;
+mod gguf;
+mod hdf5;
+#[cfg(test)]
+mod hostile;
+mod keras;
+mod npy;
+mod npz;
+mod onnx;
+mod pickle;
+mod protobuf;
+mod pytorch;
 mod safetensors;
 mod skeleton;
+mod zip;
 
 pub use skeleton::Skeleton;
 
 /// Headers larger than this are malformed (the limit of the safetensors format).
 pub const HEADER_BYTES_MAX: u64 = 100 << 20;
+/// Longer names are not used for records.
+pub const NAME_BYTES_MAX: usize = 1024;
 
 /// Random access to the bytes of a file.
 pub trait Source {
@@ -166,6 +181,11 @@ pub(crate) fn malformed(what: impl Into<String>) -> ParseError {
     ParseError::Malformed(Malformed(what.into()))
 }
 
+/// Whether a manifest can bear `name` on a line of its own: not empty, not endless, no control characters.
+pub(crate) fn usable_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control)
+}
+
 /// What [`detect`] found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Detected {
@@ -185,7 +205,19 @@ pub enum Detected {
 /// A parser: `Ok(None)` if the file is not of its format at all, told from a few bytes.
 type Parser = fn(&dyn Source) -> Result<Option<Layout>, ParseError>;
 
-const PARSERS: &[(&str, Parser)] = &[("safetensors", safetensors::parse)];
+/// Those that know their files by the first bytes stand before those that must read an archive's directory.
+const PARSERS: &[(&str, Parser)] = &[
+    ("gguf", gguf::parse),
+    ("safetensors", safetensors::parse),
+    ("npy", npy::parse),
+    ("pytorch", pytorch::parse),
+    ("npz", npz::parse),
+    ("keras", keras::parse),
+    // After the archives: HDF5's signature may stand further in, as in an archive's member.
+    ("hdf5", hdf5::parse),
+    // Last: it has no signature.
+    ("onnx", onnx::parse),
+];
 
 /// Tells the format of a file by its content and where its tensors are.
 ///
@@ -201,4 +233,22 @@ pub fn detect(source: &dyn Source) -> io::Result<Detected> {
         }
     }
     Ok(Detected::Unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::test_runner::TestCaseError;
+
+    use super::*;
+
+    /// What holds for any bytes whatever: they are read without a panic, and a layout is one that `Layout::new` allows.
+    pub(super) fn check_survives(bytes: &[u8]) -> Result<(), TestCaseError> {
+        if let Detected::Model(layout) =
+            detect(&Bytes(bytes)).map_err(|error| TestCaseError::fail(error.to_string()))?
+        {
+            let again = Layout::new(layout.format, layout.records.clone(), bytes.len() as u64);
+            proptest::prop_assert_eq!(again.ok(), Some(layout));
+        }
+        Ok(())
+    }
 }

@@ -1,8 +1,7 @@
 //! The server's half of git's long-running filter protocol, version 2.
 //!
 //! Source: `gitattributes(5)`, "Long Running Filter Process". The server goes through three states: greeting, waiting
-//! for a request, and within a request, whose content must be read to its end before it is answered. The types make the
-//! order: [`FilterServer::greet`] yields the server, a [`Request`] borrows it until it is answered.
+//! for a request, and within a request, whose content is read to its end before it is answered. The types make the order: [`FilterServer::greet`] yields the server, a [`Request`] borrows it until it is answered.
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -97,7 +96,7 @@ impl Head {
 }
 
 impl<R: Read, W: Write> Request<'_, R, W> {
-    /// The file's content as git has it. Read it to the end before answering.
+    /// The file's content as git has it. What is not read is dropped by the answer.
     pub const fn content(&mut self) -> Content<'_, R> {
         self.server.input.content()
     }
@@ -110,6 +109,7 @@ impl<R: Read, W: Write> Request<'_, R, W> {
         self,
         write: impl FnOnce(&mut dyn Write) -> Result<(), WriteError<E>>,
     ) -> io::Result<Result<(), E>> {
+        self.server.input.content().drain()?;
         let output = &mut self.server.output;
         write_list(output, &["status=success"])?;
         let mut content = ContentWriter::new(output);
@@ -137,6 +137,7 @@ impl<R: Read, W: Write> Request<'_, R, W> {
 
     /// Tells git that this file cannot be filtered.
     pub fn fail(self) -> io::Result<()> {
+        self.server.input.content().drain()?;
         write_list(&mut self.server.output, &["status=error"])
     }
 

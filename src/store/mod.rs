@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::id::{BlockId, ObjectId};
 
+mod adopt;
 mod check;
 mod chunker;
 pub mod codec;
-// pub mod fsck;
 pub mod gc;
 mod ingest;
 mod lock;
@@ -227,9 +227,37 @@ impl Store {
         Arc::clone(&self.0.packs.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Marks everything that the objects consist of as used now: no `gc` deletes it before the grace period ends.
+    ///
+    /// For whoever names objects anew, in a manifest that git is about to get, without having stored them anew.
+    ///
+    /// # Errors
+    /// An object or a block that is missing, or a pack that cannot be marked.
+    pub fn mark_used(&self, objects: impl IntoIterator<Item = ObjectId>) -> Result<(), StoreError> {
+        let _lock = self.lock_shared()?;
+        self.rescan()?;
+        let packs = self.packs();
+        let mut used = std::collections::BTreeSet::new();
+        for id in objects {
+            let found = packs.find(id.as_bytes(), Kind::Recipe).ok_or(StoreError::MissingObject(id))?;
+            used.insert(found.at);
+            for (block, _) in self.recipe(&id)?.blocks {
+                let found = packs.find(block.as_bytes(), Kind::Block).ok_or(StoreError::MissingBlock(block))?;
+                used.insert(found.at);
+            }
+        }
+        let mark = |path: &Path| writer::touch(path).map_err(|source| StoreError::io("mark as used", path, source));
+        used.into_iter().try_for_each(|at| mark(packs.pack(at).path()))
+    }
+
     /// Whether the store has a recipe for the object.
     pub fn contains_object(&self, id: &ObjectId) -> bool {
         self.packs().find(id.as_bytes(), Kind::Recipe).is_some()
+    }
+
+    /// Whether the store has the block.
+    pub fn contains_block(&self, id: &BlockId) -> bool {
+        self.packs().find(id.as_bytes(), Kind::Block).is_some()
     }
 
     /// The recipe of an object.

@@ -118,7 +118,7 @@ impl PackWriter {
             Err(_) if written.is_none() => None,
             Err(error) => return Err(error),
         };
-        mark_used(&self.store, relied_on)?;
+        mark_relied_on(&self.store, relied_on)?;
         let Some((file, name)) = written else { return Ok(None) };
         let publish = || {
             file.persist(&OsString::from(format!("{name}.pack")))?;
@@ -137,11 +137,11 @@ pub struct ReliedOn {
     pub entries: Vec<(EntryId, Kind)>,
 }
 
-/// Sets the modification time of the packs to now, which keeps `gc` away. The caller holds the shared lock.
+/// Marks the packs of these entries as used, which keeps `gc` away. The caller holds the shared lock.
 ///
 /// A pack may have been deleted since it was found; mostly because `gc` has copied what is of use in it to another pack,
 /// which is then marked instead.
-pub fn mark_used(store: &Store, relied_on: &[ReliedOn]) -> Result<(), StoreError> {
+pub fn mark_relied_on(store: &Store, relied_on: &[ReliedOn]) -> Result<(), StoreError> {
     let mark = |path: &Path| match touch(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -167,8 +167,8 @@ pub fn mark_used(store: &Store, relied_on: &[ReliedOn]) -> Result<(), StoreError
     Ok(())
 }
 
-/// A pack that belongs to someone else cannot be marked; its owner's `gc` knows nothing of us in any case.
-fn touch(path: &Path) -> io::Result<()> {
+/// Makes a file as young as now. A pack that belongs to someone else cannot be marked; its owner's `gc` knows nothing of us in any case.
+pub fn touch(path: &Path) -> io::Result<()> {
     let now = FileTimes::new().set_modified(SystemTime::now());
     match File::open(path)?.set_times(now) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),

@@ -1,6 +1,7 @@
 //! Element types, by the names that safetensors gives them; quantized blocks by their GGUF name.
 //!
-//! Sources: safetensors `Dtype` (0.5), GGUF specification of ggml (`ggml_type`, block sizes in `ggml-common.h`).
+//! Sources: safetensors `Dtype` (0.5), GGUF specification of ggml (`ggml_type`, block sizes in `ggml-common.h`;
+//! gguf-py 0.19 has the same ones but for `Q8_1`, to which it still gives 40 bytes).
 
 use std::fmt;
 
@@ -87,7 +88,8 @@ quantized_types! {
     Q8_K = 15, 256, 292;
     IQ2_XXS = 16, 256, 66; IQ2_XS = 17, 256, 74; IQ3_XXS = 18, 256, 98; IQ1_S = 19, 256, 50; IQ4_NL = 20, 32, 18;
     IQ3_S = 21, 256, 110; IQ2_S = 22, 256, 82; IQ4_XS = 23, 256, 136; IQ1_M = 29, 256, 56;
-    TQ1_0 = 34, 256, 54; TQ2_0 = 35, 256, 66; MXFP4 = 39, 32, 17;
+    TQ1_0 = 34, 256, 54; TQ2_0 = 35, 256, 66; MXFP4 = 39, 32, 17; NVFP4 = 40, 64, 36;
+    Q1_0 = 41, 128, 18;
 }
 
 impl Dtype {

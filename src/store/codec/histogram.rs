@@ -15,26 +15,39 @@ pub(super) fn sample(len: usize) -> impl Iterator<Item = std::ops::Range<usize>>
 }
 
 /// Counts of the 256 byte values.
-#[derive(Clone)]
 pub(super) struct Histogram {
     pub(super) counts: [u32; 256],
     pub(super) total: usize,
 }
 
 impl Histogram {
-    /// Counts all of `bytes` (at most `u32::MAX` of them).
+    /// Counts all of `bytes`.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self::of_pieces(std::iter::once(bytes))
+    }
+
+    /// Counts a sample of `bytes`.
+    pub(super) fn of_sample(bytes: &[u8]) -> Self {
+        Self::of_pieces(sample(bytes.len()).map(|range| &bytes[range]))
+    }
+
+    /// Counts all of `pieces` (at most `u32::MAX` bytes).
     ///
     /// Eight tables: one would wait for the store of the byte before whenever two equal bytes follow each other.
-    pub(super) fn of(bytes: &[u8]) -> Self {
+    fn of_pieces<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut tables = [[0_u32; 256]; 8];
-        let (words, rest) = bytes.as_chunks::<8>();
-        for word in words {
-            for (table, &byte) in tables.iter_mut().zip(word) {
-                table[usize::from(byte)] += 1;
+        let mut total = 0;
+        for piece in pieces {
+            let (words, rest) = piece.as_chunks::<8>();
+            for word in words {
+                for (table, &byte) in tables.iter_mut().zip(word) {
+                    table[usize::from(byte)] += 1;
+                }
             }
-        }
-        for &byte in rest {
-            tables[0][usize::from(byte)] += 1;
+            for &byte in rest {
+                tables[0][usize::from(byte)] += 1;
+            }
+            total += piece.len();
         }
         let mut counts = [0; 256];
         for table in &tables {
@@ -42,20 +55,7 @@ impl Histogram {
                 *count += more;
             }
         }
-        Self { counts, total: bytes.len() }
-    }
-
-    /// Counts a sample of `bytes`.
-    pub(super) fn of_sample(bytes: &[u8]) -> Self {
-        let mut sum = Self { counts: [0; 256], total: 0 };
-        for range in sample(bytes.len()) {
-            let part = Self::of(&bytes[range]);
-            sum.total += part.total;
-            for (count, more) in sum.counts.iter_mut().zip(part.counts) {
-                *count += more;
-            }
-        }
-        sum
+        Self { counts, total }
     }
 
     /// Order-0 entropy of all that was counted, in bits (not per byte).

@@ -12,7 +12,9 @@ use self::histogram::{Histogram, sample};
 use self::plane::{PlaneDecoder, PlaneEncoder};
 use self::reader::Reader;
 
+mod frame;
 mod histogram;
+mod huffman;
 mod plane;
 mod planes;
 mod reader;
@@ -87,6 +89,8 @@ const CLOSE: f64 = 1.05;
 pub struct Encoder {
     planes: PlaneEncoder,
     split: Vec<u8>,
+    sample: Vec<u8>,
+    sample_base: Vec<u8>,
     other: Vec<u8>,
 }
 
@@ -99,26 +103,32 @@ impl Default for Encoder {
 impl Encoder {
     /// An encoder.
     pub fn new() -> Self {
-        Self { planes: PlaneEncoder::new(), split: Vec::new(), other: Vec::new() }
+        Self {
+            planes: PlaneEncoder::new(),
+            split: Vec::new(),
+            sample: Vec::new(),
+            sample_base: Vec::new(),
+            other: Vec::new(),
+        }
     }
 
-    /// Writes the payload of `plain` to `out`, which is cleared first.
+    /// Appends the payload of `plain` to `out`.
     ///
     /// `word` is the width of an element in bytes: 1, 2, 4 or 8 (any other counts as 1). `base` is used only if it is
     /// as long as `plain`, and only if that makes the payload smaller.
     pub fn encode(&mut self, plain: &[u8], word: usize, base: Option<&[u8]>, out: &mut Vec<u8>) -> Encoded {
         debug_assert!(plain.len() <= BLOCK_BYTES_MAX);
-        out.clear();
+        let start = out.len();
         if plain.iter().all(|&byte| byte == 0) {
             return Encoded { codec: Codec::Zero, delta: false };
         }
         let word = if matches!(word, 2 | 4 | 8) { word } else { 1 };
         let base = base.filter(|base| base.len() == plain.len());
         let delta = self.encode_smaller(plain, word, base, out);
-        if out.len() < plain.len() {
+        if out.len() - start < plain.len() {
             return Encoded { codec: Codec::F, delta };
         }
-        out.clear();
+        out.truncate(start);
         out.extend_from_slice(plain);
         Encoded { codec: Codec::Raw, delta: false }
     }
@@ -135,6 +145,7 @@ impl Encoder {
             self.encode_f(plain, word, Some(base), out);
             return true;
         }
+        let start = out.len();
         self.encode_f(plain, word, None, out);
         if bits_plain * CLOSE < bits_delta {
             return false;
@@ -142,9 +153,10 @@ impl Encoder {
         let mut other = std::mem::take(&mut self.other);
         other.clear();
         self.encode_f(plain, word, Some(base), &mut other);
-        let delta = other.len() < out.len();
+        let delta = other.len() < out.len() - start;
         if delta {
-            std::mem::swap(out, &mut other);
+            out.truncate(start);
+            out.extend_from_slice(&other);
         }
         self.other = other;
         delta
@@ -152,24 +164,15 @@ impl Encoder {
 
     /// What the planes of a sample would take if coded to their order-0 entropy.
     fn estimate_bits(&mut self, plain: &[u8], word: usize, base: Option<&[u8]>) -> f64 {
-        let mut bits = 0.0;
-        let mut sums = vec![Histogram { counts: [0; 256], total: 0 }; word];
-        for range in sample(plain.len()) {
-            let whole = range.len() / word * word;
-            self.split.resize(whole, 0);
-            planes::split(word, &plain[range.clone()], base.map(|base| &base[range]), &mut self.split);
-            for (sum, plane) in sums.iter_mut().zip(self.split.chunks_exact((whole / word).max(1))) {
-                let part = Histogram::of(plane);
-                sum.total += part.total;
-                for (count, more) in sum.counts.iter_mut().zip(part.counts) {
-                    *count += more;
-                }
-            }
+        gather_sample(plain, &mut self.sample);
+        if let Some(base) = base {
+            gather_sample(base, &mut self.sample_base);
         }
-        for sum in &sums {
-            bits += sum.entropy_bits();
-        }
-        bits
+        let base = base.map(|_| &self.sample_base[..]);
+        let elements = self.sample.len() / word;
+        self.split.resize(elements * word, 0);
+        planes::split(word, &self.sample, base, &mut self.split);
+        self.split.chunks_exact(elements.max(1)).map(|plane| Histogram::of(plane).entropy_bits()).sum()
     }
 
     /// Appends the F payload of `plain`.
@@ -181,11 +184,23 @@ impl Encoder {
         if elements.is_empty() {
             return;
         }
+        if word == 1 && base.is_none() {
+            // The transform would rotate bytes, which changes no statistics.
+            self.planes.encode(elements, true, out);
+            return;
+        }
         self.split.resize(elements.len(), 0);
         planes::split(word, elements, base, &mut self.split);
         for plane in self.split.chunks_exact(elements.len() / word) {
-            self.planes.encode(plane, out);
+            self.planes.encode(plane, false, out);
         }
+    }
+}
+
+fn gather_sample(bytes: &[u8], to: &mut Vec<u8>) {
+    to.clear();
+    for range in sample(bytes.len()) {
+        to.extend_from_slice(&bytes[range]);
     }
 }
 
@@ -253,7 +268,11 @@ impl Decoder {
         for (plane, buffer) in planes.iter_mut().zip(self.split.chunks_exact_mut(elements.len() / word)) {
             *plane = self.planes.decode(reader, buffer)?;
         }
-        planes::join(word, &planes, base, elements);
+        if word == 1 && base.is_none() {
+            elements.copy_from_slice(planes[0]);
+        } else {
+            planes::join(word, &planes, base, elements);
+        }
         Ok(())
     }
 }

@@ -9,13 +9,15 @@
 //!
 //! A plane's length is known from outside. The planes within a sparse one are of kinds 0 to 2.
 //!
-//! **Limitations.** Choices rest on order-0 statistics; only planes that are one value almost everywhere are searched
-//! for repeats.
+//! **Limitations.** Choices rest on order-0 statistics; only planes that are one value almost everywhere, and the bytes
+//! of one-byte elements, are searched for repeats.
 
 use zstd_safe::{CCtx, CParameter, DCtx, ParamSwitch};
 
 use super::CodecError;
+use super::frame::FrameWriter;
 use super::histogram::Histogram;
+use super::huffman::Code;
 use super::reader::{Reader, put_varint};
 
 const RAW: u8 = 0;
@@ -27,8 +29,14 @@ const SPARSE: u8 = 3;
 const RAW_ENTROPY_MIN: f64 = 7.9;
 /// A share of the commonest value above this calls for a search for repeats.
 const REPEATS_SHARE_MIN: f64 = 0.9;
-/// A share of zeros above this calls for a bitmap.
-const SPARSE_SHARE_MIN: f64 = 0.3;
+/// A share of zeros above this calls for a bitmap, as Huffman codes spend at least one bit on each. From 0.3 on a bitmap
+/// gains one hundredth more and costs a third of the speed.
+const SPARSE_SHARE_MIN: f64 = 0.5;
+
+/// Where to look whether a plane of bytes repeats itself: this much from its middle.
+const PROBE_BYTES: usize = 16 << 10;
+/// Repeats are worth it when they bring the probe below this share of its order-0 entropy.
+const PROBE_GAIN_MAX: f64 = 0.9;
 
 /// zstd's fastest negative level: it finds no matches, only codes literals.
 const LEVEL_LITERALS: i32 = -131_072;
@@ -49,6 +57,8 @@ fn compressor(level: i32) -> CCtx<'static> {
 pub(super) struct PlaneEncoder {
     literals: CCtx<'static>,
     repeats: CCtx<'static>,
+    frames: FrameWriter,
+    frame: Vec<u8>,
     bitmap: Vec<u8>,
     nonzero: Vec<u8>,
 }
@@ -58,20 +68,36 @@ impl PlaneEncoder {
         Self {
             literals: compressor(LEVEL_LITERALS),
             repeats: compressor(LEVEL_REPEATS),
+            frames: FrameWriter::new(),
+            frame: Vec::new(),
             bitmap: Vec::new(),
             nonzero: Vec::new(),
         }
     }
 
-    /// Appends `plane` to `out`.
-    pub(super) fn encode(&mut self, plane: &[u8], out: &mut Vec<u8>) {
-        let histogram = Histogram::of_sample(plane);
-        let zeros = histogram.counts[0] as usize;
-        if zeros < plane.len() && zeros as f64 >= SPARSE_SHARE_MIN * histogram.total as f64 {
+    /// Appends `plane` to `out`. With `probe` it is first looked at for repeats, as in text and tables; the planes of
+    /// wider elements have none worth the time.
+    pub(super) fn encode(&mut self, plane: &[u8], probe: bool, out: &mut Vec<u8>) {
+        let sample = Histogram::of_sample(plane);
+        let zeros = sample.counts[0] as usize;
+        if probe && self.repeats_pay(plane) {
+            self.encode_dense(plane, &sample, true, out);
+        } else if zeros < sample.total && zeros as f64 >= SPARSE_SHARE_MIN * sample.total as f64 {
             self.encode_sparse(plane, out);
         } else {
-            self.encode_dense(plane, &histogram, out);
+            self.encode_dense(plane, &sample, false, out);
         }
+    }
+
+    fn repeats_pay(&mut self, plane: &[u8]) -> bool {
+        let start = plane.len().saturating_sub(PROBE_BYTES) / 2;
+        let probe = &plane[start..plane.len().min(start + PROBE_BYTES)];
+        let bits = Histogram::of(probe).entropy_bits();
+        if bits > RAW_ENTROPY_MIN * probe.len() as f64 {
+            return false;
+        }
+        let len = compress(&mut self.repeats, probe, &mut self.frame);
+        len.is_some_and(|len| (8 * len) as f64 <= PROBE_GAIN_MAX * bits)
     }
 
     fn encode_sparse(&mut self, plane: &[u8], out: &mut Vec<u8>) {
@@ -80,13 +106,13 @@ impl PlaneEncoder {
         compact(plane, &mut bitmap, &mut nonzero);
         out.push(SPARSE);
         put_varint(out, nonzero.len());
-        self.encode_dense(&bitmap, &Histogram::of_sample(&bitmap), out);
-        self.encode_dense(&nonzero, &Histogram::of_sample(&nonzero), out);
+        self.encode_dense(&bitmap, &Histogram::of_sample(&bitmap), false, out);
+        self.encode_dense(&nonzero, &Histogram::of_sample(&nonzero), false, out);
         self.bitmap = bitmap;
         self.nonzero = nonzero;
     }
 
-    fn encode_dense(&mut self, plane: &[u8], sample: &Histogram, out: &mut Vec<u8>) {
+    fn encode_dense(&mut self, plane: &[u8], sample: &Histogram, repeats: bool, out: &mut Vec<u8>) {
         let total = sample.total as f64;
         let share_max = sample.max() as f64 / total;
         if let Some(&first) = plane.first()
@@ -96,43 +122,74 @@ impl PlaneEncoder {
             out.extend([FILL, first]);
             return;
         }
-        let context = if share_max > REPEATS_SHARE_MIN { &mut self.repeats } else { &mut self.literals };
-        if sample.entropy_bits() > RAW_ENTROPY_MIN * total || !append_frame(context, plane, out) {
-            out.push(RAW);
-            out.extend_from_slice(plane);
+        let start = out.len();
+        if sample.entropy_bits() <= RAW_ENTROPY_MIN * total
+            && self.write_frame(plane, repeats || share_max > REPEATS_SHARE_MIN).is_some()
+        {
+            out.push(ZSTD);
+            put_varint(out, self.frame.len());
+            out.extend_from_slice(&self.frame);
+            if out.len() - start <= plane.len() {
+                return;
+            }
+            out.truncate(start);
+        }
+        out.push(RAW);
+        out.extend_from_slice(plane);
+    }
+
+    /// Makes `self.frame` a frame of `plane`; `None` if it would not be smaller.
+    fn write_frame(&mut self, plane: &[u8], repeats: bool) -> Option<usize> {
+        if repeats {
+            return compress(&mut self.repeats, plane, &mut self.frame);
+        }
+        let histogram = Histogram::of(plane);
+        match Code::new(&histogram) {
+            Some(code) if code.bytes(&histogram) < plane.len() => {
+                self.frame.clear();
+                self.frames.write(plane, &code, &mut self.frame);
+                Some(self.frame.len())
+            }
+            Some(_) => None,
+            None => compress(&mut self.literals, plane, &mut self.frame),
         }
     }
 }
 
-/// Appends a zstd plane; `false`, with `out` as it was, if it is not smaller than a raw one.
-fn append_frame(context: &mut CCtx<'_>, plane: &[u8], out: &mut Vec<u8>) -> bool {
-    let start = out.len();
-    let mut frame = vec![0; zstd_safe::compress_bound(plane.len())];
-    let Ok(len) = context.compress2(&mut frame[..], plane) else { return false };
-    out.push(ZSTD);
-    put_varint(out, len);
-    out.extend_from_slice(&frame[..len]);
-    if out.len() - start > plane.len() {
-        out.truncate(start);
-        return false;
-    }
-    true
+/// Makes `frame` zstd's frame of `plane` and returns its length.
+fn compress(context: &mut CCtx<'_>, plane: &[u8], frame: &mut Vec<u8>) -> Option<usize> {
+    frame.clear();
+    frame.reserve(zstd_safe::compress_bound(plane.len()));
+    context.compress2(frame, plane).ok()
 }
 
 /// Splits `plane` into a bitmap of its non-zero bytes (lowest bit first) and these bytes.
+///
+/// Every byte is written, and the place moves on only past those that are not zero: no branch to mispredict.
 fn compact(plane: &[u8], bitmap: &mut Vec<u8>, nonzero: &mut Vec<u8>) {
     bitmap.clear();
-    nonzero.clear();
-    for chunk in plane.chunks(8) {
+    nonzero.resize(plane.len() + 8, 0);
+    let mut count = 0;
+    let mut put = |bytes: &[u8]| {
         let mut bits = 0;
-        for (index, &byte) in chunk.iter().enumerate() {
-            if byte != 0 {
-                bits |= 1 << index;
-                nonzero.push(byte);
+        let mut used = 0;
+        if let Some(room) = nonzero[count..].first_chunk_mut::<8>() {
+            for (index, &byte) in bytes.iter().enumerate() {
+                room[used & 7] = byte;
+                let here = u8::from(byte != 0);
+                bits |= here << index;
+                used += usize::from(here);
             }
         }
-        bitmap.push(bits);
+        count += used;
+        bits
+    };
+    let (octets, rest) = plane.as_chunks::<8>();
+    bitmap.extend(octets.iter().map(|octet| if *octet == [0; 8] { 0 } else { put(octet) }));
+    if !rest.is_empty() {
+        bitmap.push(put(rest));
     }
+    nonzero.truncate(count);
 }
 
 /// Reads planes.
@@ -207,11 +264,24 @@ fn expand(bitmap: &[u8], nonzero: &[u8], plane: &mut [u8]) -> Result<(), CodecEr
     if called_for != nonzero.len() || spare != 0 {
         return Err(CodecError::Malformed("a bitmap and its bytes disagree"));
     }
-    let mut nonzero = nonzero.iter();
+    let mut rest = nonzero;
     for (chunk, &bits) in plane.chunks_mut(8).zip(bitmap) {
-        for (index, byte) in chunk.iter_mut().enumerate() {
-            *byte = if bits >> index & 1 == 1 { nonzero.next().copied().unwrap_or(0) } else { 0 };
+        if bits == 0 {
+            chunk.fill(0);
+            continue;
         }
+        let mut window = [0; 8];
+        match rest.first_chunk::<8>() {
+            Some(bytes) => window = *bytes,
+            None => window[..rest.len()].copy_from_slice(rest),
+        }
+        let mut used = 0;
+        for (index, byte) in chunk.iter_mut().enumerate() {
+            let here = bits >> index & 1;
+            *byte = window[used & 7] & here.wrapping_neg();
+            used += usize::from(here);
+        }
+        rest = &rest[used..];
     }
     Ok(())
 }

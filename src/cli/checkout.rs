@@ -1,0 +1,55 @@
+//! `git model checkout`.
+
+use std::ffi::OsString;
+
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::ui::Ui;
+use crate::worktree::materialize::{self, Report};
+use crate::worktree::{models, pending};
+
+/// Put whole weight files in the place of manifests in the work tree.
+///
+/// Git does this by itself at each checkout. This command makes up for one that was interrupted, ran with
+/// `GIT_MODEL_SMUDGE=skip`, or could not find the tensors then.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Files or folders; without any, the whole work tree.
+    paths: Vec<OsString>,
+}
+
+pub fn run(args: Args, ui: &Ui) -> Result {
+    let context = super::context()?;
+    let pending = models::unmaterialized(&context, &args.paths)?;
+    let report = materialize::materialize(&context, &pending, ui);
+    pending::remove_stale(&context.repo.git_dir());
+    tell(&report, ui);
+    match report.failed.len() {
+        0 => {
+            ui.note(&format!("{} of {} files materialized", report.done.len(), pending.len()));
+            Ok(())
+        }
+        failed => Err(Error::failed(format!("{failed} files still hold their manifests"))
+            .hint("run `git model fsck` to see which objects are missing")),
+    }
+}
+
+/// Prints what went wrong, file by file.
+pub fn tell(report: &Report, ui: &Ui) {
+    for (path, error) in &report.failed {
+        let path = String::from_utf8_lossy(path);
+        let next = match error {
+            materialize::MaterializeError::Assemble(error) if error.is_missing() => {
+                "fetch the missing objects and run `git model checkout`"
+            }
+            materialize::MaterializeError::Assemble(_) => "run `git model fsck --repair`",
+            _ => "then run `git model checkout`",
+        };
+        ui.warn(&format!("`{path}` holds its manifest, not its weights: {error}; {next}"));
+    }
+    if let Some(error) = &report.index_error {
+        ui.warn(&format!(
+            "git's index could not be updated ({error}); the next `git status` reads the files once more"
+        ));
+    }
+}

@@ -1,0 +1,79 @@
+//! The command line: one file per subcommand, each an `Args` whose doc comments are the help text, and a `run`.
+//!
+//! No logic lives here: a command parses, calls one function of the library and prints. What git calls is in
+//! [`plumbing`].
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::error::{Error, Result};
+use crate::ui::Ui;
+use crate::worktree::{Context, OpenError};
+
+mod checkout;
+pub mod plumbing;
+
+/// Makes git understand AI models: weight files stored, compared and merged tensor by tensor.
+///
+/// Keep using git: `git add`, `commit`, `checkout`, `merge`. Start with `git model track`.
+#[derive(Parser)]
+#[command(
+    name = "git-model",
+    bin_name = "git model",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    /// Print errors and warnings only.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Checkout(checkout::Args),
+    #[command(flatten)]
+    Plumbing(plumbing::Command),
+}
+
+/// Parses the arguments and runs the command.
+pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for; where they cannot be printed nobody reads.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { crate::error::Kind::Usage as u8 } else { 0 });
+        }
+    };
+    let ui = Ui::new(cli.quiet);
+    let result = match cli.command {
+        Command::Checkout(args) => checkout::run(args, &ui),
+        Command::Plumbing(command) => plumbing::run(command, &ui),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            ui.error(&error);
+            ExitCode::from(error.kind() as u8)
+        }
+    }
+}
+
+/// The whole command line, for man pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+fn context() -> Result<Context> {
+    Context::discover().map_err(|error| match error {
+        OpenError::Git(error) => error.into(),
+        OpenError::Store(error) => Error::from(error),
+    })
+}

@@ -1,0 +1,54 @@
+//! What git calls, not people.
+
+use clap::Subcommand;
+
+use crate::error::Result;
+use crate::ui::Ui;
+
+mod clean;
+mod filter_process;
+mod hook;
+mod smudge;
+
+/// Commands that stand in git's configuration and hooks.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Filter many files for git (`filter.model.process`).
+    #[command(hide = true)]
+    FilterProcess(filter_process::Args),
+    /// Filter one file: weights on standard input, manifest on standard output.
+    #[command(hide = true)]
+    Clean(clean::Args),
+    /// Filter one file: manifest on standard input, weights on standard output.
+    #[command(hide = true)]
+    Smudge(smudge::Args),
+    /// Do what a git hook asks for.
+    #[command(hide = true)]
+    Hook(hook::Args),
+}
+
+/// Runs one of them.
+pub fn run(command: Command, ui: &Ui) -> Result {
+    match command {
+        Command::FilterProcess(args) => filter_process::run(args, ui),
+        Command::Clean(args) => clean::run(args, ui),
+        Command::Smudge(args) => smudge::run(args, ui),
+        Command::Hook(args) => hook::run(args, ui),
+    }
+}
+
+/// What to tell after a file was cleaned, if it is worth a line.
+fn summary(path: &[u8], summary: &crate::worktree::clean::Summary) -> Option<String> {
+    /// Smaller files need no mention.
+    const WORTH_BYTES: u64 = 1 << 20;
+    use crate::ui::bytes;
+    if summary.size < WORTH_BYTES || summary.stored_bytes == 0 {
+        return None;
+    }
+    let path = String::from_utf8_lossy(path);
+    let (stored, size) = (bytes(summary.stored_bytes), bytes(summary.size));
+    Some(match summary.tensors {
+        0 => format!("{path}: {stored} stored of {size}"),
+        tensors => format!("{path}: {tensors} tensors, {} new, {stored} stored of {size}", summary.new_objects),
+    })
+}

@@ -1,0 +1,94 @@
+//! The one kind of error at the edge: what failed, on which path, what to run next; and the table of exit codes.
+
+use std::fmt;
+
+use crate::git::GitError;
+use crate::store::StoreError;
+
+/// Exit codes of `git-model`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// The command could not do its work.
+    Failed = 1,
+    /// The command was called wrongly.
+    Usage = 2,
+    /// A check found something: damage, a problem, a difference.
+    Found = 3,
+}
+
+/// What the user reads when a command fails.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    hints: Vec<String>,
+}
+
+/// The result of a command.
+pub type Result<T = ()> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A failure of this kind.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hints: Vec::new() }
+    }
+
+    /// A command that could not do its work.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, message)
+    }
+
+    /// Adds what to do next.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The exit code's kind.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What to do next, if that is known.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<GitError> for Error {
+    fn from(error: GitError) -> Self {
+        let failure = Self::failed(error.to_string());
+        match error {
+            GitError::NoRepository(_) => failure.hint("run this inside a git repository, or make one with `git init`"),
+            GitError::Read { .. } | GitError::Command { .. } => failure,
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let failure = Self::failed(error.to_string());
+        match error {
+            StoreError::MissingObject(_) | StoreError::MissingBlock(_) | StoreError::Corrupt { .. } => {
+                failure.hint("run `git model fsck --repair` to find what is damaged and mend what can be mended")
+            }
+            StoreError::Vanished(_) | StoreError::Busy(_) => failure,
+            StoreError::Io { .. } => failure.hint("run `git model doctor` to check the store's folder"),
+        }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(error.to_string())
+    }
+}

@@ -1,0 +1,109 @@
+//! .npz: a zip archive of .npy files, one for each array.
+//!
+//! Source: numpy's `numpy.savez`. An archive is one of numpy's if all of its members are named `*.npy`.
+//!
+//! **Limitations.** Arrays that are compressed (`numpy.savez_compressed`) or of a dtype that [`npy`] does
+//! not read stay between the records; when they are more than 1 MiB in all, the file has no layout.
+
+use super::{Layout, ParseError, Record, Source, malformed, npy, usable_name, zip};
+
+pub(super) fn parse(source: &dyn Source) -> Result<Option<Layout>, ParseError> {
+    let Some(members) = zip::members(source, |first| first.ends_with(".npy"))? else { return Ok(None) };
+    if members.is_empty() || !members.iter().all(|member| member.name.ends_with(".npy")) {
+        return Ok(None);
+    }
+    let mut records = Vec::new();
+    let mut left_out = 0_u64;
+    for member in members {
+        let window = member.window(source)?;
+        let array = if member.stored { npy::read_array(&window) } else { Ok(None) };
+        let name = member.name.strip_suffix(".npy").unwrap_or_default();
+        match array {
+            Ok(Some(array)) if usable_name(name) => records.push(Record {
+                name: name.to_owned(),
+                dtype: array.dtype,
+                shape: array.shape,
+                offset: member.offset + array.offset,
+                len: array.len,
+            }),
+            Ok(_) | Err(ParseError::Malformed(_)) => left_out = left_out.saturating_add(member.len),
+            Err(error) => return Err(error),
+        }
+    }
+    zip::check_left_out(left_out, "compressed or unsupported arrays")?;
+    if records.is_empty() {
+        return Err(malformed("no array of the archive is stored uncompressed in a supported dtype"));
+    }
+    Layout::new("npz", records, source.len()).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::format::zip::tests::{Packed, archive, deflated, stored};
+    use crate::format::{Bytes, Detected, detect, npy, tests::check_survives};
+
+    const HEADER: &str = "{'descr': '<i2', 'fortran_order': False, 'shape': (2,), }\n";
+    const OBJECTS: &str = "{'descr': '|O', 'fortran_order': False, 'shape': (2,), }\n";
+
+    fn array() -> Vec<u8> {
+        npy::tests::file(HEADER, b"\x01\x02\x03\x04")
+    }
+
+    fn detect_members(members: &[Packed]) -> Detected {
+        detect(&Bytes(&archive(members))).expect("readable")
+    }
+
+    #[test]
+    fn stored_arrays_are_records() {
+        let bytes = archive(&[
+            stored("b.npy", &array()),
+            deflated("small.npy", &[7; 100]),
+            stored("dir/a.npy", &array()),
+            stored("objects.npy", &npy::tests::file(OBJECTS, b"pickled")),
+        ]);
+        let layout = parse(&Bytes(&bytes)).expect("well-formed").expect("npz");
+        let names: Vec<_> = layout.records.iter().map(|record| record.name.as_str()).collect();
+        assert_eq!((layout.format, names), ("npz", vec!["b", "dir/a"]));
+        for record in &layout.records {
+            assert_eq!(bytes[record.offset as usize..][..record.len as usize], *b"\x01\x02\x03\x04");
+        }
+    }
+
+    #[test]
+    fn large_compressed_arrays_are_not_worth_a_layout() {
+        let large = vec![7; (1 << 20) + 1];
+        let cases = [
+            (detect_members(&[stored("a.npy", &array()), deflated("b.npy", &large)]), "compressed"),
+            (detect_members(&[deflated("b.npy", &[7; 9])]), "no array"),
+        ];
+        for (detected, expected) in cases {
+            match detected {
+                Detected::Malformed { format: "npz", why } => assert!(why.0.contains(expected), "{why}"),
+                other => panic!("{expected}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn other_archives_are_unknown() {
+        let others = [vec![], vec![stored("a.npy", &array()), stored("README.md", b"hello")]];
+        for members in others {
+            assert_eq!(detect_members(&members), Detected::Unknown);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn damage_is_survived(at in 0..400_usize, flip in 1..=255_u8, len in 0..500_usize) {
+            let mut bytes = archive(&[stored("a.npy", &array()), deflated("b.npy", b"x"), stored("c.npy", &array())]);
+            let at = at % bytes.len();
+            bytes[at] ^= flip;
+            check_survives(&bytes)?;
+            bytes.truncate(len);
+            check_survives(&bytes)?;
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! A manifest and the store → the file's bytes, on all cores or as a stream.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::format::Skeleton;
+use crate::id::{BlockId, ObjectId};
+use crate::manifest::{Content, Manifest};
+use crate::progress::Progress;
+use crate::store::{BLOCK_BYTES, BlockReader, Recipe, Store, StoreError};
+
+/// Why a file cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// The store lacks something or is damaged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An object of a tensor is not there.
+    #[error("tensor `{tensor}` is missing: {source}")]
+    Tensor {
+        /// The tensor.
+        tensor: String,
+        /// What is missing.
+        source: StoreError,
+    },
+    /// The objects do not fit the manifest.
+    #[error("the manifest does not fit its objects: {0}")]
+    Misfit(String),
+    /// The file could not be written.
+    #[error("cannot write: {0}")]
+    Write(#[from] io::Error),
+}
+
+impl AssembleError {
+    /// Whether objects are missing rather than broken: fetching them may help.
+    pub const fn is_missing(&self) -> bool {
+        match self {
+            Self::Store(source) | Self::Tensor { source, .. } => source.is_missing(),
+            Self::Misfit(_) | Self::Write(_) => false,
+        }
+    }
+}
+
+/// A file's bytes, as parts to be written one behind the other.
+pub struct Assembly {
+    parts: Vec<Part>,
+    size: u64,
+}
+
+enum Part {
+    Gap(Vec<u8>),
+    Block(BlockId, u32),
+}
+
+impl Part {
+    fn len(&self) -> usize {
+        match self {
+            Self::Gap(bytes) => bytes.len(),
+            Self::Block(_, len) => *len as usize,
+        }
+    }
+}
+
+impl Assembly {
+    /// Looks up everything the file consists of.
+    ///
+    /// # Errors
+    /// Missing objects or blocks, and objects that do not add up to what the manifest says.
+    pub fn plan(store: &Store, manifest: &Manifest) -> Result<Self, AssembleError> {
+        let mut parts = Vec::new();
+        match &manifest.content {
+            Content::Opaque { sha256, .. } => push_blocks(store, &mut parts, &store.recipe(sha256)?)?,
+            Content::Model { skeleton, tensors, .. } => {
+                let skeleton = read_skeleton(store, skeleton)?;
+                if skeleton.gap_count() != tensors.len() + 1 {
+                    return Err(AssembleError::Misfit(format!(
+                        "{} gaps for {} tensors",
+                        skeleton.gap_count(),
+                        tensors.len()
+                    )));
+                }
+                let mut gaps = skeleton.gaps();
+                push_gap(&mut parts, gaps.next());
+                for tensor in tensors {
+                    let missing = |source| AssembleError::Tensor { tensor: tensor.name.clone(), source };
+                    let recipe = store.recipe(&tensor.sha256).map_err(missing)?;
+                    if Some(recipe.len) != tensor.byte_len() {
+                        return Err(AssembleError::Misfit(format!("tensor `{}` has another size", tensor.name)));
+                    }
+                    push_blocks(store, &mut parts, &recipe).map_err(missing)?;
+                    push_gap(&mut parts, gaps.next());
+                }
+            }
+        }
+        let size = parts.iter().map(|part| part.len() as u64).sum();
+        if size != manifest.size {
+            return Err(AssembleError::Misfit(format!("{size} bytes where {} are expected", manifest.size)));
+        }
+        Ok(Self { parts, size })
+    }
+
+    /// Writes the bytes to `out`, front to back.
+    pub fn stream(&self, store: &Store, out: &mut dyn Write) -> Result<(), AssembleError> {
+        let mut reader = BlockReader::new(store);
+        let mut buffer = Vec::new();
+        for part in &self.parts {
+            buffer.resize(part.len(), 0);
+            part.fill(&mut reader, &mut buffer)?;
+            out.write_all(&buffer)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the bytes into `file` from its start, with several workers.
+    pub fn write_to(
+        &self,
+        store: &Store,
+        file: &File,
+        workers: usize,
+        progress: &dyn Progress,
+    ) -> Result<(), AssembleError> {
+        let runs = self.runs();
+        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let failure = Mutex::new(None);
+        let work = || {
+            let mut reader = BlockReader::new(store);
+            let mut buffer = Vec::new();
+            while !failed.load(Ordering::Relaxed)
+                && let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed))
+            {
+                let result = run.fill(&self.parts, &mut reader, &mut buffer);
+                if let Err(error) = result.and_then(|()| Ok(file.write_all_at(&buffer, run.offset)?)) {
+                    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                    failed.store(true, Ordering::Relaxed);
+                }
+                progress.advance(buffer.len() as u64);
+            }
+        };
+        std::thread::scope(|scope| {
+            let helpers = workers.min(runs.len()).saturating_sub(1);
+            (0..helpers).for_each(|_| {
+                scope.spawn(work);
+            });
+            work();
+        });
+        failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    }
+
+    /// Bytes of the whole file.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Neighbouring parts that together are about a block: tiny tensors are written many at a time.
+    fn runs(&self) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        let mut offset = 0;
+        for (at, part) in self.parts.iter().enumerate() {
+            match runs.last_mut() {
+                Some(run) if run.len + part.len() <= BLOCK_BYTES => {
+                    run.len += part.len();
+                    run.end = at + 1;
+                }
+                _ => runs.push(Run { start: at, end: at + 1, offset, len: part.len() }),
+            }
+            offset += part.len() as u64;
+        }
+        runs
+    }
+}
+
+struct Run {
+    start: usize,
+    end: usize,
+    offset: u64,
+    len: usize,
+}
+
+impl Run {
+    fn fill(&self, parts: &[Part], reader: &mut BlockReader, buffer: &mut Vec<u8>) -> Result<(), AssembleError> {
+        buffer.resize(self.len, 0);
+        let mut rest = &mut buffer[..];
+        for part in &parts[self.start..self.end] {
+            let (out, tail) = rest.split_at_mut(part.len());
+            part.fill(reader, out)?;
+            rest = tail;
+        }
+        Ok(())
+    }
+}
+
+impl Part {
+    fn fill(&self, reader: &mut BlockReader, out: &mut [u8]) -> Result<(), AssembleError> {
+        match self {
+            Self::Gap(bytes) => out.copy_from_slice(bytes),
+            Self::Block(id, _) => reader.read(id, out)?,
+        }
+        Ok(())
+    }
+}
+
+/// Reads and decodes a skeleton.
+pub fn read_skeleton(store: &Store, id: &ObjectId) -> Result<Skeleton, AssembleError> {
+    let object = BlockReader::new(store).read_object_by_id(id)?;
+    Skeleton::decode(&object).ok_or_else(|| AssembleError::Misfit(format!("object {id} is not a skeleton")))
+}
+
+fn push_gap(parts: &mut Vec<Part>, gap: Option<&[u8]>) {
+    if let Some(gap) = gap.filter(|gap| !gap.is_empty()) {
+        parts.push(Part::Gap(gap.to_vec()));
+    }
+}
+
+fn push_blocks(store: &Store, parts: &mut Vec<Part>, recipe: &Recipe) -> Result<(), StoreError> {
+    for &(id, len) in &recipe.blocks {
+        if !store.contains_block(&id) {
+            return Err(StoreError::MissingBlock(id));
+        }
+        parts.push(Part::Block(id, len));
+    }
+    Ok(())
+}
+
+/// Whether the store has everything that `manifest` names.
+pub fn is_complete(store: &Store, manifest: &Manifest) -> bool {
+    manifest.objects().all(|id| {
+        store.recipe(&id).is_ok_and(|recipe| recipe.blocks.iter().all(|(block, _)| store.contains_block(block)))
+    })
+}
+
+/// Puts the file together at `path`, as a new file; for tests and tools.
+pub fn write_new(store: &Store, manifest: &Manifest, path: &Path, workers: usize) -> Result<(), AssembleError> {
+    let file = File::create_new(path)?;
+    Assembly::plan(store, manifest)?.write_to(store, &file, workers, &crate::progress::Silent)
+}

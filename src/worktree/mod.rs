@@ -1,0 +1,69 @@
+//! Files in the work tree to manifests and back.
+//!
+//! - [`clean`](mod@clean): bytes from git → objects in the store and a manifest for git.
+//! - [`smudge`](mod@smudge): decides how git's request for a file is answered.
+//! - [`materialize`](mod@materialize): puts whole files in the place of manifests after git has written its work tree.
+//! - [`assemble`](mod@assemble): a manifest and the store → the file's bytes.
+
+use std::path::PathBuf;
+
+use crate::config::Settings;
+use crate::git::{GitError, Repo};
+use crate::store::{Permissions, Store, StoreError};
+
+pub mod assemble;
+pub mod clean;
+pub mod materialize;
+pub mod models;
+pub mod pending;
+pub mod smudge;
+mod source;
+mod stat_cache;
+
+/// A repository, its store and its settings.
+pub struct Context {
+    /// The repository.
+    pub repo: Repo,
+    /// Its store.
+    pub store: Store,
+    /// Its settings.
+    pub settings: Settings,
+}
+
+/// Why a context could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The repository.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Context {
+    /// The context of the repository around the current folder, or the one the environment names.
+    pub fn discover() -> Result<Self, OpenError> {
+        let repo = Repo::discover()?;
+        let store = open_store(&repo)?;
+        let settings = Settings::read(&repo);
+        Ok(Self { repo, store, settings })
+    }
+
+    /// The path of a file in the work tree, from git's name for it; `None` in a bare repository.
+    pub fn file_path(&self, path: &[u8]) -> Option<PathBuf> {
+        use std::os::unix::ffi::OsStrExt;
+        Some(self.repo.work_dir()?.join(std::ffi::OsStr::from_bytes(path)))
+    }
+}
+
+/// The store of a repository, with those of the repositories it borrows from.
+pub fn open_store(repo: &Repo) -> Result<Store, StoreError> {
+    let shared = repo.config_string("core.sharedRepository");
+    let alternates = repo.alternate_object_dirs().into_iter().filter_map(|dir| Some(dir.parent()?.join("model")));
+    Store::open(
+        &repo.common_dir().join("model"),
+        alternates.collect(),
+        Permissions::from_shared_repository(shared.as_deref()),
+    )
+}

@@ -1,0 +1,6 @@
+//! Tests through the real binary and the real git.
+
+mod checkout;
+mod filter;
+mod scenarios;
+mod support;

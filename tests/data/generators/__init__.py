@@ -1,0 +1,1 @@
+"""What make.py writes, one module per family of formats."""
