@@ -3,3 +3,7 @@
 
 mod checkout;
 mod clone;
+mod merge;
+mod rebase;
+mod stash;
+mod worktree;

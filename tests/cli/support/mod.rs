@@ -187,12 +187,18 @@ impl Repo<'_> {
 
     /// How many files the filter is asked for by this command.
     pub fn filtered(&self, args: &[&str]) -> usize {
+        self.filtered_paths(args).len()
+    }
+
+    /// Which files the filter is asked for by this command.
+    pub fn filtered_paths(&self, args: &[&str]) -> Vec<String> {
         let mut command = self.git_command(args);
         let trace = self.env.root().join("trace");
         let _ = std::fs::remove_file(&trace);
         command.env("GIT_TRACE_PACKET", &trace);
         self.env.run(command).ok();
-        let trace = std::fs::read_to_string(&trace).unwrap_or_default();
-        trace.lines().filter(|line| line.contains("> command=clean") || line.contains("> command=smudge")).count()
+        let trace = std::fs::read(&trace).unwrap_or_default();
+        let trace = String::from_utf8_lossy(&trace);
+        trace.lines().filter_map(|line| line.split_once("> pathname=").map(|(_, path)| path.to_owned())).collect()
     }
 }
