@@ -34,6 +34,7 @@ impl Store {
             .mode(self.permissions().file_mode())
             .open(&path)
             .map_err(|source| StoreError::io("open", &path, source))?;
+        self.permissions().share(&file).map_err(|source| StoreError::io("share", &path, source))?;
         rustix::fs::flock(&file, operation).map_err(|source| StoreError::io("lock", &path, source.into()))?;
         Ok(Lock(file))
     }
