@@ -56,8 +56,8 @@ impl Env {
     /// A fresh environment whose git has the filter in its global configuration.
     pub fn new() -> Self {
         let env = Self::bare();
-        let config = "[filter \"model\"]\n\tprocess = git-model filter-process\n\tclean = git-model clean %f\n\
-                      \tsmudge = git-model smudge %f\n\trequired = true\n";
+        let config = "[filter \"model\"]\n\tprocess = git-model filter-process\n\tclean = git-model clean -- %f\n\
+                      \tsmudge = git-model smudge -- %f\n\trequired = true\n";
         let path = env.home().join(".gitconfig");
         let before = std::fs::read_to_string(&path).expect("a configuration");
         std::fs::write(&path, before + config).expect("written");
