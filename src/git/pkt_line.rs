@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind, Read, Write};
 /// Payload of one packet, at most.
 pub const DATA_BYTES_MAX: usize = 65_516;
 const BUFFER_BYTES: usize = 256 << 10;
+const DIRECT_BYTES_MIN: usize = 16 << 10;
 
 /// Reads packets; `R` need not be buffered.
 pub struct PacketReader<R> {
@@ -41,8 +42,9 @@ impl<R: Read> PacketReader<R> {
         }
     }
 
-    /// Makes at least `wanted` bytes stand in the buffer; false at the end of input before the first of them.
-    fn fill(&mut self, wanted: usize) -> io::Result<bool> {
+    /// Makes at least `wanted` bytes stand in the buffer, and no more than `max`; false at the end of input before the
+    /// first of them.
+    fn fill(&mut self, wanted: usize, max: usize) -> io::Result<bool> {
         if self.end - self.start >= wanted {
             return Ok(true);
         }
@@ -51,7 +53,8 @@ impl<R: Read> PacketReader<R> {
             (self.start, self.end) = (0, self.end - self.start);
         }
         while self.end - self.start < wanted {
-            match self.input.read(&mut self.buffer[self.end..]) {
+            let stop = self.buffer.len().min(self.start + max);
+            match self.input.read(&mut self.buffer[self.end..stop]) {
                 Ok(0) if self.start == self.end => return Ok(false),
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(count) => self.end += count,
@@ -62,11 +65,11 @@ impl<R: Read> PacketReader<R> {
         Ok(true)
     }
 
-    fn head(&mut self) -> io::Result<Option<Head>> {
+    fn head(&mut self, read_max: usize) -> io::Result<Option<Head>> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }
-        if !self.fill(4)? {
+        if !self.fill(4, read_max)? {
             return Ok(None);
         }
         let digits = &self.buffer[self.start..self.start + 4];
@@ -89,13 +92,13 @@ impl<R: Read> PacketReader<R> {
         (self.left, self.content_ended) = (0, false);
         let mut lines = Vec::new();
         loop {
-            match self.head()? {
+            match self.head(BUFFER_BYTES)? {
                 None if lines.is_empty() => return Ok(None),
                 None => return Err(ErrorKind::UnexpectedEof.into()),
                 Some(Head::Flush) => return Ok(Some(lines)),
                 Some(Head::Data(_)) if lines.len() == LINES_MAX => return Err(broken("a list does not end")),
                 Some(Head::Data(len)) => {
-                    if !self.fill(len)? && len > 0 {
+                    if !self.fill(len, BUFFER_BYTES)? && len > 0 {
                         return Err(ErrorKind::UnexpectedEof.into());
                     }
                     let line = &self.buffer[self.start..self.start + len];
@@ -127,17 +130,25 @@ impl<R: Read> Content<'_, R> {
 impl<R: Read> Read for Content<'_, R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let packets = &mut *self.0;
+        // A reader with much room gets the packets' bytes straight from the pipe: then only heads are read ahead.
+        let direct = out.len() >= DIRECT_BYTES_MIN;
         while packets.left == 0 {
             if packets.content_ended {
                 return Ok(0);
             }
-            match packets.head()? {
+            match packets.head(if direct { 4 } else { BUFFER_BYTES })? {
                 None => return Err(ErrorKind::UnexpectedEof.into()),
                 Some(Head::Flush) => packets.content_ended = true,
                 Some(Head::Data(len)) => packets.left = len,
             }
         }
-        if packets.start == packets.end && !packets.fill(1)? {
+        if packets.start == packets.end && direct {
+            let count = out.len().min(packets.left);
+            let count = packets.input.read(&mut out[..count])?;
+            packets.left -= count;
+            return if count == 0 { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(count) };
+        }
+        if packets.start == packets.end && !packets.fill(1, BUFFER_BYTES)? {
             return Err(ErrorKind::UnexpectedEof.into());
         }
         let count = out.len().min(packets.left).min(packets.end - packets.start);

@@ -21,7 +21,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::chunker::{CHUNK_BYTES_MAX, first_chunk};
-use super::codec::{Codec, Encoder};
+use super::codec::Encoder;
 use super::pack::{Batch, Kind};
 use super::writer::PackWriter;
 use super::{BLOCK_BYTES, BlockReader, PackSet, Recipe, Store, StoreError};
@@ -73,7 +73,9 @@ pub struct Ingest {
     free: Receiver<Vec<u8>>,
     workers: Vec<JoinHandle<HashSet<usize>>>,
     lanes: Vec<Arc<Lane>>,
+    /// The buffer being filled: none yet, or one of [`BUFFER_BYTES`].
     current: Vec<u8>,
+    filled: usize,
     pieces: Vec<Piece>,
 }
 
@@ -170,13 +172,27 @@ impl Ingest {
             error: Mutex::default(),
             stored_bytes: AtomicU64::new(0),
         });
-        let workers = (0..workers)
-            .map(|_| {
-                let (shared, queue) = (Arc::clone(&shared), queue.clone());
-                std::thread::spawn(move || Worker::new(&shared).run(&queue))
-            })
-            .collect();
-        Self { shared, jobs: Some(jobs), free, workers, lanes: Vec::new(), current: Vec::new(), pieces: Vec::new() }
+        let spawn = |_| {
+            let (shared, queue) = (Arc::clone(&shared), queue.clone());
+            std::thread::Builder::new().spawn(move || Worker::new(&shared).run(&queue))
+        };
+        // Where fewer threads can be had, these do the work.
+        let workers: Vec<_> = (0..workers).map_while(|at| spawn(at).ok()).collect();
+        if workers.is_empty() {
+            let error = StoreError::io("start a thread for", store.dir(), io::ErrorKind::WouldBlock.into());
+            *shared.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            shared.failed.store(true, Ordering::Relaxed);
+        }
+        Self {
+            shared,
+            jobs: Some(jobs),
+            free,
+            workers,
+            lanes: Vec::new(),
+            current: Vec::new(),
+            filled: 0,
+            pieces: Vec::new(),
+        }
     }
 
     /// Takes the next object: up to `len` bytes from `input`, or all of them without `len`. Returns how many came.
@@ -239,21 +255,39 @@ impl Ingest {
         lane
     }
 
-    /// Room for at least `wanted` more bytes in the current buffer, up to a whole buffer.
+    /// Makes room for at least `wanted` more bytes, up to a whole buffer.
     fn reserve(&mut self, wanted: usize) {
-        if !self.current.is_empty() && self.current.len() + wanted > BUFFER_BYTES {
+        if self.filled + wanted > BUFFER_BYTES {
             self.flush();
         }
-        if self.current.capacity() == 0 {
+        if self.current.is_empty() {
             // Workers always return their buffers, even after a failure.
             self.current = self.free.recv().unwrap_or_default();
-            self.current.clear();
-            self.current.reserve_exact(BUFFER_BYTES);
+            self.current.resize(BUFFER_BYTES, 0);
         }
     }
 
+    /// Reads up to `wanted` bytes behind those in the buffer; fewer only at the end of input.
+    fn fill(&mut self, wanted: usize, input: &mut dyn Read) -> io::Result<usize> {
+        let start = self.filled;
+        while self.filled < start + wanted {
+            match input.read(&mut self.current[self.filled..start + wanted]) {
+                Ok(0) => break,
+                Ok(count) => self.filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.filled - start)
+    }
+
     fn flush(&mut self) {
+        self.filled = 0;
         if self.pieces.is_empty() {
+            return;
+        }
+        if self.workers.is_empty() {
+            self.pieces.clear();
             return;
         }
         let buffer = Buffer { bytes: std::mem::take(&mut self.current), recycle: self.shared.recycle.clone() };
@@ -274,8 +308,8 @@ impl Ingest {
         loop {
             let wanted = (len - total).min(BLOCK_BYTES as u64) as usize;
             self.reserve(wanted);
-            let start = self.current.len();
-            let count = input.take(wanted as u64).read_to_end(&mut self.current)?;
+            let start = self.filled;
+            let count = self.fill(wanted, input)?;
             total += count as u64;
             let last = count < wanted || total == len;
             self.push_piece(lane, seq, start..start + count, last);
@@ -291,17 +325,19 @@ impl Ingest {
         let (mut total, mut seq) = (0, 0);
         let mut carried = Vec::new();
         loop {
-            self.reserve(BUFFER_BYTES.min((len - total) as usize + carried.len()));
-            let mut start = self.current.len();
-            self.current.append(&mut carried);
-            let wanted = ((BUFFER_BYTES - self.current.len()) as u64).min(len - total);
-            let count = input.take(wanted).read_to_end(&mut self.current)? as u64;
-            total += count;
+            let left = len - total;
+            self.reserve((left.saturating_add(carried.len() as u64)).min(BUFFER_BYTES as u64) as usize);
+            let mut start = self.filled;
+            self.filled += carried.len();
+            self.current[start..self.filled].copy_from_slice(&carried);
+            let wanted = left.min((BUFFER_BYTES - self.filled) as u64) as usize;
+            let count = self.fill(wanted, input)?;
+            total += count as u64;
             let ended = count < wanted || total == len;
             // Without the end in sight a cut may depend on bytes to come.
-            while self.current.len() - start >= if ended { 1 } else { CHUNK_BYTES_MAX } {
-                let chunk = first_chunk(&self.current[start..]);
-                let last = ended && start + chunk == self.current.len();
+            while self.filled - start >= if ended { 1 } else { CHUNK_BYTES_MAX } {
+                let chunk = first_chunk(&self.current[start..self.filled]);
+                let last = ended && start + chunk == self.filled;
                 self.push_piece(lane, seq, start..start + chunk, last);
                 (seq, start) = (seq + 1, start + chunk);
             }
@@ -311,8 +347,8 @@ impl Ingest {
                 }
                 return Ok(total);
             }
-            carried.extend_from_slice(&self.current[start..]);
-            self.current.truncate(start);
+            carried.clear();
+            carried.extend_from_slice(&self.current[start..self.filled]);
             self.flush();
         }
     }
@@ -331,7 +367,6 @@ struct Worker<'a> {
     shared: &'a Shared,
     reader: BlockReader,
     encoder: Encoder,
-    payload: Vec<u8>,
     base: Vec<u8>,
     batch: Batch,
     relied_on: HashSet<usize>,
@@ -343,7 +378,6 @@ impl<'a> Worker<'a> {
             shared,
             reader: BlockReader::new(&shared.store),
             encoder: Encoder::new(),
-            payload: Vec::new(),
             base: Vec::new(),
             batch: Batch::default(),
             relied_on: HashSet::new(),
@@ -402,9 +436,10 @@ impl<'a> Worker<'a> {
     fn store_block(&mut self, piece: &Piece, id: BlockId, bytes: &[u8]) -> Result<(), StoreError> {
         let base = self.delta_base(piece, bytes.len())?;
         let base_bytes = base.map(|_| &self.base[..]);
-        let encoded = self.encoder.encode(bytes, piece.lane.spec.word_bytes, base_bytes, &mut self.payload);
-        let base = base.filter(|_| encoded.delta);
-        let len = self.batch.push(*id.as_bytes(), Kind::Block, encoded.codec, base, bytes.len() as u32, &self.payload);
+        let (encoder, word_bytes) = (&mut self.encoder, piece.lane.spec.word_bytes);
+        let len = self.batch.push(*id.as_bytes(), Kind::Block, base, bytes.len() as u32, |out| {
+            encoder.encode(bytes, word_bytes, base_bytes, out)
+        });
         self.count_stored(len)
     }
 
@@ -516,7 +551,7 @@ impl<'a> Worker<'a> {
         }
         let len = blocks.iter().map(|&(_, len)| u64::from(len)).sum();
         let payload = Recipe { id, len, blocks }.encode();
-        let stored = self.batch.push(*id.as_bytes(), Kind::Recipe, Codec::Raw, None, payload.len() as u32, &payload);
+        let stored = self.batch.push_raw(*id.as_bytes(), Kind::Recipe, &payload);
         self.count_stored(stored)?;
         Ok(Done { id, is_new: true })
     }

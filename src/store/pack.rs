@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use super::codec::Codec;
+use super::codec::{Codec, Encoded};
 use crate::id::{BlockId, PackId, Sha256};
 
 const MAGIC: &[u8; 8] = b"GMPACK01";
@@ -152,26 +152,41 @@ impl Batch {
         self.records.clear();
     }
 
-    /// Appends an entry and returns its length.
+    /// Appends an entry that is stored as it is, and returns its length.
+    pub fn push_raw(&mut self, id: [u8; 32], kind: Kind, payload: &[u8]) -> u64 {
+        let plain_len = payload.len() as u32;
+        self.push(id, kind, None, plain_len, |out| {
+            out.extend_from_slice(payload);
+            Encoded { codec: Codec::Raw, delta: false }
+        })
+    }
+
+    /// Appends an entry whose payload `encode` appends, and returns its length. `base` is the block that the payload
+    /// may turn out to be a delta against, and that block's depth.
     pub fn push(
         &mut self,
         id: [u8; 32],
         kind: Kind,
-        codec: Codec,
         base: Option<(BlockId, u8)>,
         plain_len: u32,
-        payload: &[u8],
+        encode: impl FnOnce(&mut Vec<u8>) -> Encoded,
     ) -> u64 {
         let start = self.bytes.len();
-        let depth = base.map_or(0, |(_, base_depth)| base_depth.saturating_add(1));
-        let flags = if base.is_some() { FLAG_DELTA } else { 0 };
-        self.bytes.extend_from_slice(&[kind_byte(kind), codec as u8, depth, flags]);
-        self.bytes.extend_from_slice(&plain_len.to_le_bytes());
-        self.bytes.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        self.bytes.extend_from_slice(&[0; ENTRY_HEADER_LEN]);
         if let Some((base, _)) = base {
             self.bytes.extend_from_slice(base.as_bytes());
         }
-        self.bytes.extend_from_slice(payload);
+        let payload_start = self.bytes.len();
+        let Encoded { codec, delta } = encode(&mut self.bytes);
+        let payload_len = (self.bytes.len() - payload_start) as u32;
+        if !delta && base.is_some() {
+            self.bytes.drain(start + ENTRY_HEADER_LEN..payload_start);
+        }
+        let depth = base.filter(|_| delta).map_or(0, |(_, base_depth)| base_depth.saturating_add(1));
+        let header = &mut self.bytes[start..start + ENTRY_HEADER_LEN];
+        header[..4].copy_from_slice(&[kind_byte(kind), codec as u8, depth, if delta { FLAG_DELTA } else { 0 }]);
+        header[4..8].copy_from_slice(&plain_len.to_le_bytes());
+        header[8..].copy_from_slice(&payload_len.to_le_bytes());
         let len = self.bytes.len() - start;
         self.records.push(Record { id, offset: start as u64, len: len as u32, kind, codec: codec as u8, depth });
         len as u64
