@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+mod alternates;
 mod command;
 pub mod filter_protocol;
 pub mod index_stat;
@@ -187,21 +188,6 @@ impl Repo {
         gix::objs::compute_hash(self.gix.object_hash(), gix::objs::Kind::Blob, bytes)
             .map(BlobId)
             .map_err(|error| GitError::read("a blob's hash", error))
-    }
-
-    /// The object folders this repository borrows from (`objects/info/alternates`, and those of the environment).
-    pub fn alternate_object_dirs(&self) -> Vec<PathBuf> {
-        let objects = self.common_dir().join("objects");
-        let listed = std::fs::read_to_string(objects.join("info/alternates")).unwrap_or_default();
-        let mut dirs: Vec<PathBuf> = listed
-            .lines()
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .map(|line| objects.join(line))
-            .collect();
-        if let Some(more) = std::env::var_os("GIT_ALTERNATE_OBJECT_DIRECTORIES") {
-            dirs.extend(std::env::split_paths(&more));
-        }
-        dirs
     }
 }
 

@@ -6,10 +6,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::atomic_file::is_running;
 use crate::git::BlobId;
+use crate::store::Permissions;
 
 /// A file that holds a manifest in place of its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,15 +25,16 @@ pub struct Pending {
 /// The notes of one filter process.
 pub struct Notes {
     dir: PathBuf,
+    permissions: Permissions,
     file: Option<(PathBuf, File)>,
     /// What was noted.
     pub pending: Vec<Pending>,
 }
 
 impl Notes {
-    /// No notes yet, for the work tree with this git directory.
-    pub fn new(git_dir: &Path) -> Self {
-        Self { dir: dir(git_dir), file: None, pending: Vec::new() }
+    /// No notes yet, for the work tree with this git directory; `permissions` are those of the store beside it.
+    pub fn new(git_dir: &Path, permissions: Permissions) -> Self {
+        Self { dir: dir(git_dir), permissions, file: None, pending: Vec::new() }
     }
 
     /// Notes a file. Failing to write the note down is no failure: this process still knows.
@@ -42,9 +45,11 @@ impl Notes {
 
     fn write_down(&mut self, pending: &Pending) -> io::Result<()> {
         if self.file.is_none() {
-            std::fs::create_dir_all(&self.dir)?;
+            self.permissions.create_dir_all(&self.dir)?;
             let path = self.dir.join(std::process::id().to_string());
-            let file = OpenOptions::new().create(true).append(true).open(&path)?;
+            let mode = self.permissions.file_mode();
+            let file = OpenOptions::new().create(true).append(true).mode(mode).open(&path)?;
+            self.permissions.share(&file)?;
             self.file = Some((path, file));
         }
         let Some((_, file)) = &mut self.file else { return Ok(()) };
@@ -127,7 +132,7 @@ mod tests {
     fn notes_stay_until_they_are_resolved() {
         let git_dir = tempfile::tempdir().expect("a folder");
         let manifest: BlobId = "0123456789012345678901234567890123456789".parse().expect("an id");
-        let mut notes = Notes::new(git_dir.path());
+        let mut notes = Notes::new(git_dir.path(), Permissions::default());
         let files = [b"a b.bin".to_vec(), b"new\nline \xff".to_vec()];
         for path in &files {
             notes.add(Pending { path: path.clone(), manifest });

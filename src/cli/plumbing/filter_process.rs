@@ -26,7 +26,7 @@ pub fn run(_: Args, ui: &Ui) -> Result {
     let stdin = io::stdin();
     // Only an optimization; a system may allow less.
     let _ = rustix::pipe::fcntl_setpipe_size(stdin.as_fd(), PIPE_BYTES);
-    let mut notes = Notes::new(&context.repo.git_dir());
+    let mut notes = Notes::new(&context.repo.git_dir(), context.store.permissions());
     let outcome = serve(&context, &mut notes, stdin.lock(), io::stdout().lock(), ui);
     let report = materialize::materialize(&context, &notes.pending, ui);
     crate::cli::checkout::tell(&report, ui);
