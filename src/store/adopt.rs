@@ -7,12 +7,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::pack::{Entry, Kind};
-<<<<<<< HEAD
 use super::writer::touch;
-use super::{PackSet, Permissions, Store, StoreError};
-=======
 use super::{PackSet, Store, StoreError};
->>>>>>> scenarios
 use crate::atomic_file::{AtomicFile, open_folder, sync_folder};
 use crate::id::{BlockId, ObjectId};
 

@@ -45,16 +45,11 @@ impl Store {
             .mode(self.permissions().file_mode())
             .open(&path)
             .map_err(|source| StoreError::io("open", &path, source))?;
-<<<<<<< HEAD
+        self.permissions().share(&file).map_err(|source| StoreError::io("share", &path, source))?;
         match rustix::fs::flock(&file, operation) {
             Ok(()) => Ok(Lock(file)),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Busy(self.dir().to_owned())),
             Err(error) => Err(StoreError::io("lock", &path, error.into())),
         }
-=======
-        self.permissions().share(&file).map_err(|source| StoreError::io("share", &path, source))?;
-        rustix::fs::flock(&file, operation).map_err(|source| StoreError::io("lock", &path, source.into()))?;
-        Ok(Lock(file))
->>>>>>> scenarios
     }
 }
