@@ -80,6 +80,7 @@ fn answer_smudge(
     if text.len() as u64 > BYTES_MAX || !Manifest::looks_like(&text) {
         return pass_through(request, &text);
     }
+    let text = smudge::without_converted_line_ends(context, &head, text);
     match smudge::answer(context, &head, &text) {
         Answer::AsIs { warning } => {
             if let Some(warning) = warning {

@@ -2,13 +2,18 @@
 //! files restored through git and after it.
 
 mod alternates;
+mod archive;
 mod checkout;
 mod clone;
+mod eol;
+mod hash_object;
 mod merge;
 mod names;
+mod read_only;
 mod rebase;
 mod stash;
 mod submodule;
+mod symlinks;
 mod umask;
 mod worktree;
 mod zero_length;
