@@ -145,6 +145,9 @@ pub fn update(index_path: &Path, hash: HashKind, updates: &HashMap<Vec<u8>, Upda
         let permissions = std::fs::metadata(index_path)?.permissions();
         lock.set_permissions(permissions)?;
         lock.write_all(&index)?;
+        if std::fs::read(lock_path)? != index {
+            return Err(io::Error::other("the file system did not keep what was written"));
+        }
         std::fs::rename(lock_path, index_path)?;
         Ok(patched)
     };

@@ -10,6 +10,8 @@ mod command;
 pub mod filter_protocol;
 pub mod index_stat;
 mod pkt_line;
+pub mod reachable;
+mod remotes;
 
 pub use command::{Git, caller, git_version};
 
@@ -105,6 +107,7 @@ impl HashKind {
 /// A repository, opened for reading.
 pub struct Repo {
     gix: gix::Repository,
+    work_dir: Option<PathBuf>,
 }
 
 impl Repo {
@@ -112,12 +115,15 @@ impl Repo {
     pub fn discover() -> Result<Self, GitError> {
         let gix =
             gix::discover_with_environment_overrides(".").map_err(|error| GitError::NoRepository(error.to_string()))?;
-        Ok(Self { gix })
+        let work_dir = if is_work_dir_implied(&gix) { std::env::current_dir().ok() } else { work_dir_of(&gix) };
+        Ok(Self { gix, work_dir })
     }
 
     /// The repository at `path`: a work tree's top or a bare repository.
     pub fn open(path: &Path) -> Result<Self, GitError> {
-        gix::open(path).map(|gix| Self { gix }).map_err(|error| GitError::NoRepository(error.to_string()))
+        let gix = gix::open(path).map_err(|error| GitError::NoRepository(error.to_string()))?;
+        let work_dir = work_dir_of(&gix);
+        Ok(Self { gix, work_dir })
     }
 
     /// The folder of this work tree's `HEAD` and index.
@@ -132,7 +138,7 @@ impl Repo {
 
     /// The top of the work tree; `None` in a bare repository.
     pub fn work_dir(&self) -> Option<PathBuf> {
-        self.gix.workdir().map(absolute)
+        self.work_dir.clone()
     }
 
     /// The index that git uses: `GIT_INDEX_FILE` if set.
@@ -197,22 +203,20 @@ impl Repo {
         }
         dirs
     }
+}
 
-    /// The common directories of remotes on this machine's file system.
-    pub fn local_remotes(&self) -> Vec<PathBuf> {
-        let config = self.gix.config_snapshot();
-        let Some(remotes) = config.sections_by_name("remote") else { return Vec::new() };
-        remotes
-            .filter_map(|remote| remote.value("url"))
-            .filter_map(|url| {
-                let url = url.to_string();
-                let path = url.strip_prefix("file://").unwrap_or(&url).to_owned();
-                let base = self.work_dir().unwrap_or_else(|| self.git_dir());
-                let path = base.join(path);
-                path.is_dir().then(|| Self::open(&path).ok()).flatten().map(|repo| repo.common_dir())
-            })
-            .collect()
-    }
+fn work_dir_of(gix: &gix::Repository) -> Option<PathBuf> {
+    gix.workdir().map(absolute)
+}
+
+/// Whether the current folder is the top of the work tree: so git says where `GIT_DIR` names the repository and nothing
+/// names the work tree. Git sets `GIT_DIR` for what it starts in `clone`, in hooks and in linked work trees.
+fn is_work_dir_implied(gix: &gix::Repository) -> bool {
+    let is_set = |name| std::env::var_os(name).is_some();
+    let config = gix.config_snapshot();
+    let is_denied = std::env::var("GIT_IMPLICIT_WORK_TREE").is_ok_and(|value| matches!(&*value, "0" | "false" | "no"));
+    let is_bare = config.boolean("core.bare").unwrap_or(false);
+    is_set("GIT_DIR") && !is_set("GIT_WORK_TREE") && !is_denied && !is_bare && config.string("core.worktree").is_none()
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -16,6 +16,7 @@ pub mod clean;
 pub mod materialize;
 pub mod models;
 pub mod pending;
+pub mod recover;
 pub mod smudge;
 mod source;
 mod stat_cache;

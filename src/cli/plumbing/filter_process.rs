@@ -7,10 +7,11 @@ use crate::error::{Error, Result};
 use crate::git::BlobId;
 use crate::git::filter_protocol::{Command, FilterServer, Request, WriteError};
 use crate::manifest::{BYTES_MAX, Manifest};
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 use crate::ui::Ui;
 use crate::worktree::assemble::AssembleError;
 use crate::worktree::pending::{Notes, Pending};
+use crate::worktree::recover::{self, Scope};
 use crate::worktree::smudge::Answer;
 use crate::worktree::{Context, clean, materialize, smudge};
 
@@ -29,6 +30,8 @@ pub fn run(_: Args, ui: &Ui) -> Result {
     let outcome = serve(&context, &mut notes, stdin.lock(), io::stdout().lock(), ui);
     let report = materialize::materialize(&context, &notes.pending, ui);
     crate::cli::checkout::tell(&report, ui);
+    notes.finish(&report.unresolved());
+    recover::recover(&context, Scope::Stale, &Silent);
     outcome.map_err(|error| Error::failed(format!("the conversation with git broke off: {error}")))
 }
 

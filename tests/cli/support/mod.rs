@@ -6,8 +6,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+mod scenario;
 mod weights;
 
+pub use scenario::{in_both_modes, is_manifest, model, walk};
 pub use weights::{Tensor, noise, random, safetensors};
 
 /// The git that is tested: `GIT_MODEL_TEST_GIT`, or the one on PATH.
