@@ -13,7 +13,9 @@ use crate::ui::Ui;
 use crate::worktree::{Context, OpenError};
 
 mod checkout;
+mod install;
 pub mod plumbing;
+mod uninstall;
 
 /// Makes git understand AI models: weight files stored, compared and merged tensor by tensor.
 ///
@@ -28,7 +30,7 @@ pub mod plumbing;
 )]
 struct Cli {
     /// Print errors and warnings only.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 100)]
     quiet: bool,
 
     #[command(subcommand)]
@@ -37,6 +39,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Install(install::Args),
+    Uninstall(uninstall::Args),
     Checkout(checkout::Args),
     #[command(flatten)]
     Plumbing(plumbing::Command),
@@ -54,6 +58,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let ui = Ui::new(cli.quiet);
     let result = match cli.command {
+        Command::Install(args) => install::run(args, &ui),
+        Command::Uninstall(args) => uninstall::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Plumbing(command) => plumbing::run(command, &ui),
     };

@@ -8,7 +8,9 @@ use std::str::FromStr;
 
 mod command;
 pub mod filter_protocol;
+pub mod hooks;
 pub mod index_stat;
+pub mod install;
 mod pkt_line;
 
 pub use command::{Git, caller, git_version};
@@ -168,6 +170,12 @@ impl Repo {
             .into_iter()
             .find_map(|stage| index.entry_by_path_and_stage(path.into(), stage))
             .map(|entry| BlobId(entry.id))
+    }
+
+    /// A blob's length, without reading all of it.
+    pub fn blob_len(&self, id: BlobId) -> Result<u64, GitError> {
+        let header = self.gix.find_header(id.0).map_err(|error| GitError::read(format!("blob {id}"), error))?;
+        Ok(header.size())
     }
 
     /// A blob's content.

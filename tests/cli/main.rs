@@ -2,4 +2,5 @@
 
 mod checkout;
 mod filter;
+mod install;
 mod support;
