@@ -4,6 +4,7 @@
 //! [`plumbing`].
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -15,7 +16,10 @@ use crate::worktree::{Context, OpenError};
 mod checkout;
 mod install;
 pub mod plumbing;
+mod table;
+mod track;
 mod uninstall;
+mod untrack;
 
 /// Makes git understand AI models: weight files stored, compared and merged tensor by tensor.
 ///
@@ -41,6 +45,8 @@ struct Cli {
 enum Command {
     Install(install::Args),
     Uninstall(uninstall::Args),
+    Track(track::Args),
+    Untrack(untrack::Args),
     Checkout(checkout::Args),
     #[command(flatten)]
     Plumbing(plumbing::Command),
@@ -60,6 +66,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let result = match cli.command {
         Command::Install(args) => install::run(args, &ui),
         Command::Uninstall(args) => uninstall::run(args, &ui),
+        Command::Track(args) => track::run(args, &ui),
+        Command::Untrack(args) => untrack::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Plumbing(command) => plumbing::run(command, &ui),
     };
@@ -75,6 +83,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
 /// The whole command line, for man pages and completions.
 pub fn command() -> clap::Command {
     Cli::command()
+}
+
+fn current_dir() -> Result<PathBuf> {
+    std::env::current_dir().map_err(|error| Error::failed(format!("cannot tell the current folder: {error}")))
 }
 
 fn context() -> Result<Context> {

@@ -3,9 +3,12 @@
 //! What can be read in process is read with gix; what changes git's state or has rules of its own (config writes,
 //! pathspecs with attributes, object walks) is left to git itself.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+pub mod attributes;
 mod command;
 pub mod filter_protocol;
 pub mod hooks;
@@ -221,6 +224,13 @@ impl Repo {
             })
             .collect()
     }
+}
+
+/// A path from the top of the work tree, as git takes it in the current folder.
+pub fn path_for_user(path: &[u8]) -> Result<OsString, GitError> {
+    let at_top = Git::new(["rev-parse", "--show-prefix"]).output()? == b"\n";
+    let magic: &[u8] = if at_top { b"" } else { b":/" };
+    Ok(OsString::from_vec([magic, path].concat()))
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -19,6 +19,7 @@ pub mod pending;
 pub mod smudge;
 mod source;
 mod stat_cache;
+pub mod track;
 
 /// A repository, its store and its settings.
 pub struct Context {

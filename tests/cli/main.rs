@@ -4,3 +4,4 @@ mod checkout;
 mod filter;
 mod install;
 mod support;
+mod track;
