@@ -20,6 +20,14 @@ pub fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
 }
 
+/// The permission bits that a new file of the user's gets: `wanted` without what the umask takes away.
+pub fn mode_by_umask(wanted: u32) -> u32 {
+    // The umask can be read only by setting it.
+    let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
+    rustix::process::umask(umask);
+    wanted & !umask.as_raw_mode()
+}
+
 /// A file that has no name yet; dropped, it is gone.
 pub struct AtomicFile {
     file: File,

@@ -51,7 +51,7 @@ pub fn patch(index: &mut [u8], hash: HashKind, updates: &HashMap<Vec<u8>, Update
     if !(2..=4).contains(&version) {
         return Err(broken());
     }
-    let hash_len = hash.len();
+    let hash_len = hash.byte_len();
     let checksum_at = index.len().checked_sub(hash_len).ok_or_else(broken)?;
     let (mut at, mut patched) = (HEADER_LEN, 0);
     let mut name = Vec::new();
