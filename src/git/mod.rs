@@ -11,6 +11,7 @@ mod command;
 pub mod filter_protocol;
 pub mod index_stat;
 mod pkt_line;
+pub mod reachable;
 mod remotes;
 
 pub use command::{Git, caller, git_version};

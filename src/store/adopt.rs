@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::pack::{Entry, Kind};
+use super::writer::touch;
 use super::{PackSet, Store, StoreError};
 use crate::atomic_file::{AtomicFile, open_folder, sync_folder};
 use crate::id::{BlockId, ObjectId};
@@ -28,10 +29,16 @@ impl Store {
         }
         let dir = self.packs_dir();
         self.permissions().create_dir_all(&dir).map_err(|source| StoreError::io("make the folder", &dir, source))?;
+        // No collection may delete what is here already, nor take the age of what comes for its own.
+        let _lock = self.lock_shared()?;
         for at in wanted {
             let pack = theirs.pack(at);
             if pack.verify_index() {
-                self.adopt(pack.path()).map_err(|source| StoreError::io("copy", pack.path(), source))?;
+                let here = self.adopt(pack.path()).and_then(|()| match pack.path().file_name() {
+                    Some(name) => touch(&dir.join(name)),
+                    None => Ok(()),
+                });
+                here.map_err(|source| StoreError::io("copy", pack.path(), source))?;
             }
         }
         open_folder(&dir).and_then(sync_folder).map_err(|source| StoreError::io("sync", &dir, source))?;
