@@ -1,7 +1,10 @@
 //! Tests through the real binary and the real git.
 
 mod checkout;
+mod completions;
+mod demo;
 mod filter;
 mod install;
+mod man;
 mod support;
 mod track;
