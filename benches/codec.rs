@@ -98,6 +98,7 @@ fn measure(name: &str, tensors: &[(usize, Vec<u8>)], bases: Option<&[(usize, Vec
         for (index, (word, tensor)) in tensors.iter().enumerate() {
             for (number, block) in tensor.chunks(BLOCK).enumerate() {
                 let base = bases.map(|bases| &bases[index].1[number * BLOCK..number * BLOCK + block.len()]);
+                out.clear();
                 let start = Instant::now();
                 let encoded = encoder.encode(block, *word, base, &mut out);
                 let encode = start.elapsed();

@@ -81,6 +81,7 @@ impl From<StoreError> for Error {
             StoreError::MissingObject(_) | StoreError::MissingBlock(_) | StoreError::Corrupt { .. } => {
                 failure.hint("run `git model fsck --repair` to find what is damaged and mend what can be mended")
             }
+            StoreError::Vanished(_) | StoreError::Busy(_) => failure,
             StoreError::Io { .. } => failure.hint("run `git model doctor` to check the store's folder"),
         }
     }

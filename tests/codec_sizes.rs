@@ -23,6 +23,7 @@ fn share(step: &str, base: Option<&str>) -> f64 {
         let base = base.as_ref().zip(base_records.as_ref()).map(|(base, records)| bytes(base, &records[index]));
         for (number, plain) in tensor.chunks(BLOCK).enumerate() {
             let base = base.map(|base| &base[number * BLOCK..number * BLOCK + plain.len()]);
+            payload.clear();
             let encoded = encoder.encode(plain, record.dtype.word_bytes(), base, &mut payload);
             let mut back = vec![0; plain.len()];
             decoder.decode(encoded.codec, &payload, base.filter(|_| encoded.delta), &mut back).expect("well-formed");

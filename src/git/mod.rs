@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+mod alternates;
 pub mod attributes;
 mod command;
 pub mod filter_protocol;
@@ -15,6 +16,8 @@ pub mod hooks;
 pub mod index_stat;
 pub mod install;
 mod pkt_line;
+pub mod reachable;
+mod remotes;
 
 pub use command::{Git, caller, git_version};
 
@@ -84,7 +87,7 @@ pub enum HashKind {
 
 impl HashKind {
     /// Bytes of a digest.
-    pub const fn len(self) -> usize {
+    pub const fn byte_len(self) -> usize {
         match self {
             Self::Sha1 => 20,
             Self::Sha256 => 32,
@@ -103,13 +106,14 @@ impl HashKind {
         let mut hasher = gix::hash::hasher(self.gix());
         hasher.update(bytes);
         // Finalizing fails on a SHA-1 collision attack only; zeros make git reject the file, which is right then.
-        hasher.try_finalize().map_or_else(|_| vec![0; self.len()], |id| id.as_slice().to_vec())
+        hasher.try_finalize().map_or_else(|_| vec![0; self.byte_len()], |id| id.as_slice().to_vec())
     }
 }
 
 /// A repository, opened for reading.
 pub struct Repo {
     gix: gix::Repository,
+    work_dir: Option<PathBuf>,
 }
 
 impl Repo {
@@ -117,12 +121,15 @@ impl Repo {
     pub fn discover() -> Result<Self, GitError> {
         let gix =
             gix::discover_with_environment_overrides(".").map_err(|error| GitError::NoRepository(error.to_string()))?;
-        Ok(Self { gix })
+        let work_dir = if is_work_dir_implied(&gix) { std::env::current_dir().ok() } else { work_dir_of(&gix) };
+        Ok(Self { gix, work_dir })
     }
 
     /// The repository at `path`: a work tree's top or a bare repository.
     pub fn open(path: &Path) -> Result<Self, GitError> {
-        gix::open(path).map(|gix| Self { gix }).map_err(|error| GitError::NoRepository(error.to_string()))
+        let gix = gix::open(path).map_err(|error| GitError::NoRepository(error.to_string()))?;
+        let work_dir = work_dir_of(&gix);
+        Ok(Self { gix, work_dir })
     }
 
     /// The folder of this work tree's `HEAD` and index.
@@ -137,7 +144,7 @@ impl Repo {
 
     /// The top of the work tree; `None` in a bare repository.
     pub fn work_dir(&self) -> Option<PathBuf> {
-        self.gix.workdir().map(absolute)
+        self.work_dir.clone()
     }
 
     /// The index that git uses: `GIT_INDEX_FILE` if set.
@@ -193,37 +200,20 @@ impl Repo {
             .map(BlobId)
             .map_err(|error| GitError::read("a blob's hash", error))
     }
+}
 
-    /// The object folders this repository borrows from (`objects/info/alternates`, and those of the environment).
-    pub fn alternate_object_dirs(&self) -> Vec<PathBuf> {
-        let objects = self.common_dir().join("objects");
-        let listed = std::fs::read_to_string(objects.join("info/alternates")).unwrap_or_default();
-        let mut dirs: Vec<PathBuf> = listed
-            .lines()
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .map(|line| objects.join(line))
-            .collect();
-        if let Some(more) = std::env::var_os("GIT_ALTERNATE_OBJECT_DIRECTORIES") {
-            dirs.extend(std::env::split_paths(&more));
-        }
-        dirs
-    }
+fn work_dir_of(gix: &gix::Repository) -> Option<PathBuf> {
+    gix.workdir().map(absolute)
+}
 
-    /// The common directories of remotes on this machine's file system.
-    pub fn local_remotes(&self) -> Vec<PathBuf> {
-        let config = self.gix.config_snapshot();
-        let Some(remotes) = config.sections_by_name("remote") else { return Vec::new() };
-        remotes
-            .filter_map(|remote| remote.value("url"))
-            .filter_map(|url| {
-                let url = url.to_string();
-                let path = url.strip_prefix("file://").unwrap_or(&url).to_owned();
-                let base = self.work_dir().unwrap_or_else(|| self.git_dir());
-                let path = base.join(path);
-                path.is_dir().then(|| Self::open(&path).ok()).flatten().map(|repo| repo.common_dir())
-            })
-            .collect()
-    }
+/// Whether the current folder is the top of the work tree: so git says where `GIT_DIR` names the repository and nothing
+/// names the work tree. Git sets `GIT_DIR` for what it starts in `clone`, in hooks and in linked work trees.
+fn is_work_dir_implied(gix: &gix::Repository) -> bool {
+    let is_set = |name| std::env::var_os(name).is_some();
+    let config = gix.config_snapshot();
+    let is_denied = std::env::var("GIT_IMPLICIT_WORK_TREE").is_ok_and(|value| matches!(&*value, "0" | "false" | "no"));
+    let is_bare = config.boolean("core.bare").unwrap_or(false);
+    is_set("GIT_DIR") && !is_set("GIT_WORK_TREE") && !is_denied && !is_bare && config.string("core.worktree").is_none()
 }
 
 /// A path from the top of the work tree, as git takes it in the current folder.

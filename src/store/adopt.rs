@@ -7,14 +7,14 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::pack::{Entry, Kind};
-use super::{PackSet, Permissions, Store, StoreError};
+use super::writer::touch;
+use super::{PackSet, Store, StoreError};
 use crate::atomic_file::{AtomicFile, open_folder, sync_folder};
 use crate::id::{BlockId, ObjectId};
 
 impl Store {
-    /// Links or copies the packs of the store at `from` that hold the objects which are missing here.
-    pub fn adopt_packs(&self, from: &Path, objects: impl Iterator<Item = ObjectId>) -> Result<(), StoreError> {
-        let other = Self::open(from, Vec::new(), Permissions::default())?;
+    /// Links or copies the packs of another store that hold the objects which are missing here.
+    pub fn adopt_packs(&self, other: &Self, objects: impl Iterator<Item = ObjectId>) -> Result<(), StoreError> {
         let theirs = other.packs();
         let mut wanted = BTreeSet::new();
         for id in objects.filter(|id| !self.is_whole(id)) {
@@ -29,10 +29,16 @@ impl Store {
         }
         let dir = self.packs_dir();
         self.permissions().create_dir_all(&dir).map_err(|source| StoreError::io("make the folder", &dir, source))?;
+        // No collection may delete what is here already, nor take the age of what comes for its own.
+        let _lock = self.lock_shared()?;
         for at in wanted {
             let pack = theirs.pack(at);
             if pack.verify_index() {
-                self.adopt(pack.path()).map_err(|source| StoreError::io("copy", pack.path(), source))?;
+                let here = self.adopt(pack.path()).and_then(|()| match pack.path().file_name() {
+                    Some(name) => touch(&dir.join(name)),
+                    None => Ok(()),
+                });
+                here.map_err(|source| StoreError::io("copy", pack.path(), source))?;
             }
         }
         open_folder(&dir).and_then(sync_folder).map_err(|source| StoreError::io("sync", &dir, source))?;

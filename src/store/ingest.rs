@@ -10,10 +10,9 @@
 //!
 //! Memory: the buffer pool plus the scratch of each worker, whatever the size of the file.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Read};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -21,9 +20,9 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::chunker::{CHUNK_BYTES_MAX, first_chunk};
-use super::codec::{Codec, Encoder};
-use super::pack::{Batch, Kind};
-use super::writer::PackWriter;
+use super::codec::Encoder;
+use super::pack::{Batch, EntryId, Kind};
+use super::writer::{PackWriter, ReliedOn};
 use super::{BLOCK_BYTES, BlockReader, PackSet, Recipe, Store, StoreError};
 use crate::id::{BlockId, ObjectId, Sha256};
 
@@ -66,12 +65,15 @@ pub struct Ingested {
     pub stored_bytes: u64,
 }
 
+/// Entries that were there already, by their pack's place in the set.
+type Uses = HashMap<usize, HashSet<(EntryId, Kind)>>;
+
 /// An add in progress.
 pub struct Ingest {
     shared: Arc<Shared>,
     jobs: Option<Sender<Job>>,
     free: Receiver<Vec<u8>>,
-    workers: Vec<JoinHandle<HashSet<usize>>>,
+    workers: Vec<JoinHandle<Uses>>,
     lanes: Vec<Arc<Lane>>,
     /// The buffer being filled: none yet, or one of [`BUFFER_BYTES`].
     current: Vec<u8>,
@@ -172,12 +174,17 @@ impl Ingest {
             error: Mutex::default(),
             stored_bytes: AtomicU64::new(0),
         });
-        let workers = (0..workers)
-            .map(|_| {
-                let (shared, queue) = (Arc::clone(&shared), queue.clone());
-                std::thread::spawn(move || Worker::new(&shared).run(&queue))
-            })
-            .collect();
+        let spawn = |_| {
+            let (shared, queue) = (Arc::clone(&shared), queue.clone());
+            std::thread::Builder::new().spawn(move || Worker::new(&shared).run(&queue))
+        };
+        // Where fewer threads can be had, these do the work.
+        let workers: Vec<_> = (0..workers).map_while(|at| spawn(at).ok()).collect();
+        if workers.is_empty() {
+            let error = StoreError::io("start a thread for", store.dir(), io::ErrorKind::WouldBlock.into());
+            *shared.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            shared.failed.store(true, Ordering::Relaxed);
+        }
         Self {
             shared,
             jobs: Some(jobs),
@@ -215,10 +222,12 @@ impl Ingest {
     pub fn finish(mut self) -> Result<Ingested, StoreError> {
         self.flush();
         drop(self.jobs.take());
-        let mut relied_on = HashSet::new();
+        let mut relied_on = Uses::new();
         for worker in std::mem::take(&mut self.workers) {
             // A worker that panicked has left its lanes unfinished, which is found below.
-            relied_on.extend(worker.join().unwrap_or_default());
+            for (at, entries) in worker.join().unwrap_or_default() {
+                relied_on.entry(at).or_default().extend(entries);
+            }
         }
         let shared = Arc::clone(&self.shared);
         let lanes = std::mem::take(&mut self.lanes);
@@ -232,9 +241,14 @@ impl Ingest {
         let done = done.ok_or_else(unfinished)?;
         drop(lanes);
         let shared = Arc::into_inner(shared).ok_or_else(unfinished)?;
-        let paths: Vec<PathBuf> = relied_on.into_iter().map(|at| shared.packs.pack(at).path().to_owned()).collect();
-        let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
-        if shared.writer.commit(&paths)?.is_some() {
+        let relied_on: Vec<ReliedOn> = relied_on
+            .into_iter()
+            .map(|(at, entries)| ReliedOn {
+                pack: shared.packs.pack(at).path().to_owned(),
+                entries: entries.into_iter().collect(),
+            })
+            .collect();
+        if shared.writer.commit(&relied_on)?.is_some() {
             shared.store.rescan()?;
         }
         Ok(Ingested {
@@ -279,6 +293,10 @@ impl Ingest {
     fn flush(&mut self) {
         self.filled = 0;
         if self.pieces.is_empty() {
+            return;
+        }
+        if self.workers.is_empty() {
+            self.pieces.clear();
             return;
         }
         let buffer = Buffer { bytes: std::mem::take(&mut self.current), recycle: self.shared.recycle.clone() };
@@ -358,10 +376,9 @@ struct Worker<'a> {
     shared: &'a Shared,
     reader: BlockReader,
     encoder: Encoder,
-    payload: Vec<u8>,
     base: Vec<u8>,
     batch: Batch,
-    relied_on: HashSet<usize>,
+    relied_on: Uses,
 }
 
 impl<'a> Worker<'a> {
@@ -370,15 +387,14 @@ impl<'a> Worker<'a> {
             shared,
             reader: BlockReader::new(&shared.store),
             encoder: Encoder::new(),
-            payload: Vec::new(),
             base: Vec::new(),
             batch: Batch::default(),
-            relied_on: HashSet::new(),
+            relied_on: Uses::new(),
         }
     }
 
-    /// Works until there are no more jobs; returns the packs whose entries were relied on.
-    fn run(mut self, queue: &Receiver<Job>) -> HashSet<usize> {
+    /// Works until there are no more jobs; returns the entries that were relied on.
+    fn run(mut self, queue: &Receiver<Job>) -> Uses {
         for job in queue {
             for piece in job.pieces {
                 if self.shared.failed.load(Ordering::Relaxed) {
@@ -420,7 +436,7 @@ impl<'a> Worker<'a> {
     /// Whether nobody needs to write this entry: the store has it, or someone is about to.
     fn is_stored(&mut self, id: &[u8; 32], kind: Kind) -> bool {
         if let Some(found) = self.shared.packs.find(id, kind) {
-            self.relied_on.insert(found.at);
+            self.relied_on.entry(found.at).or_default().insert((*id, kind));
             return true;
         }
         !self.shared.writer.claim(id)
@@ -429,9 +445,10 @@ impl<'a> Worker<'a> {
     fn store_block(&mut self, piece: &Piece, id: BlockId, bytes: &[u8]) -> Result<(), StoreError> {
         let base = self.delta_base(piece, bytes.len())?;
         let base_bytes = base.map(|_| &self.base[..]);
-        let encoded = self.encoder.encode(bytes, piece.lane.spec.word_bytes, base_bytes, &mut self.payload);
-        let base = base.filter(|_| encoded.delta);
-        let len = self.batch.push(*id.as_bytes(), Kind::Block, encoded.codec, base, bytes.len() as u32, &self.payload);
+        let (encoder, word_bytes) = (&mut self.encoder, piece.lane.spec.word_bytes);
+        let len = self.batch.push(*id.as_bytes(), Kind::Block, base, bytes.len() as u32, |out| {
+            encoder.encode(bytes, word_bytes, base_bytes, out)
+        });
         self.count_stored(len)
     }
 
@@ -460,7 +477,7 @@ impl<'a> Worker<'a> {
         self.base.resize(len, 0);
         match self.reader.read(&id, &mut self.base) {
             Ok(()) => {
-                self.relied_on.insert(at);
+                self.relied_on.entry(at).or_default().insert((*id.as_bytes(), Kind::Block));
                 Ok(Some((id, depth)))
             }
             Err(StoreError::Io { action, path, source }) => Err(StoreError::Io { action, path, source }),
@@ -528,22 +545,21 @@ impl<'a> Worker<'a> {
         hash: Option<Sha256>,
     ) -> Result<Done, StoreError> {
         let id = match (hash, &lane.spec.base) {
-            (None, Some(base)) if base.blocks == blocks => return Ok(Done { id: base.id, is_new: false }),
-            (Some(hash), _) => hash,
+            (None, Some(base)) if base.blocks == blocks => base.id,
+            (Some(hash), _) => ObjectId::from_bytes(hash.finish()),
             // The object is a proper prefix of its base.
             (None, _) => {
                 let mut hash = Sha256::default();
                 self.hash_base_prefix(lane, blocks.len(), &mut hash)?;
-                hash
+                ObjectId::from_bytes(hash.finish())
             }
         };
-        let id = ObjectId::from_bytes(id.finish());
         if self.is_stored(id.as_bytes(), Kind::Recipe) {
             return Ok(Done { id, is_new: false });
         }
         let len = blocks.iter().map(|&(_, len)| u64::from(len)).sum();
         let payload = Recipe { id, len, blocks }.encode();
-        let stored = self.batch.push(*id.as_bytes(), Kind::Recipe, Codec::Raw, None, payload.len() as u32, &payload);
+        let stored = self.batch.push_raw(*id.as_bytes(), Kind::Recipe, &payload);
         self.count_stored(stored)?;
         Ok(Done { id, is_new: true })
     }
@@ -551,6 +567,8 @@ impl<'a> Worker<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::store::Permissions;
 

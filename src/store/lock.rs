@@ -3,6 +3,9 @@
 //! Readers take no lock. A writer that relies on blocks of older packs marks those packs as used (touches them) and
 //! publishes its own under the shared lock; `gc` looks at the marks and deletes under the exclusive one. So nothing is
 //! deleted between being relied upon and being marked.
+//!
+//! A second lock, `gc.lock`, is held for as long as `gc` or `fsck` is at work: there is never more than one that moves
+//! packs.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -17,16 +20,24 @@ pub struct Lock(#[allow(dead_code)] File);
 impl Store {
     /// Waits until no `gc` is deleting.
     pub(crate) fn lock_shared(&self) -> Result<Lock, StoreError> {
-        self.lock(FlockOperation::LockShared)
+        self.lock("lock", FlockOperation::LockShared)
     }
 
     /// Waits until no writer is publishing.
     pub(crate) fn lock_exclusive(&self) -> Result<Lock, StoreError> {
-        self.lock(FlockOperation::LockExclusive)
+        self.lock("lock", FlockOperation::LockExclusive)
     }
 
-    fn lock(&self, operation: FlockOperation) -> Result<Lock, StoreError> {
-        let path = self.dir().join("lock");
+    /// Keeps every other `gc` and repair away, without waiting.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] if there is one at work.
+    pub(crate) fn lock_care(&self) -> Result<Lock, StoreError> {
+        self.lock("gc.lock", FlockOperation::NonBlockingLockExclusive)
+    }
+
+    fn lock(&self, name: &str, operation: FlockOperation) -> Result<Lock, StoreError> {
+        let path = self.dir().join(name);
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -34,7 +45,11 @@ impl Store {
             .mode(self.permissions().file_mode())
             .open(&path)
             .map_err(|source| StoreError::io("open", &path, source))?;
-        rustix::fs::flock(&file, operation).map_err(|source| StoreError::io("lock", &path, source.into()))?;
-        Ok(Lock(file))
+        self.permissions().share(&file).map_err(|source| StoreError::io("share", &path, source))?;
+        match rustix::fs::flock(&file, operation) {
+            Ok(()) => Ok(Lock(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Busy(self.dir().to_owned())),
+            Err(error) => Err(StoreError::io("lock", &path, error.into())),
+        }
     }
 }

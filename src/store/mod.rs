@@ -13,11 +13,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::id::{BlockId, ObjectId, PackId};
+use crate::id::{BlockId, ObjectId};
 
 mod adopt;
+mod check;
 mod chunker;
 pub mod codec;
+pub mod gc;
 mod ingest;
 mod lock;
 mod map;
@@ -25,6 +27,9 @@ mod pack;
 mod permissions;
 mod read;
 mod recipe;
+pub mod roots;
+#[cfg(test)]
+mod testing;
 mod writer;
 
 pub use ingest::{Cut, Ingest, Ingested, ObjectSpec};
@@ -55,6 +60,12 @@ pub enum StoreError {
         /// What is wrong with it.
         what: String,
     },
+    /// A pack that new objects rely on was deleted, and what they need of it with it.
+    #[error("`{}` was deleted by a `git model gc` at work at the same time; run the command again", .0.display())]
+    Vanished(PathBuf),
+    /// Another process looks after the store.
+    #[error("another `git model gc` or `git model fsck` is at work in `{}`; wait until it has ended", .0.display())]
+    Busy(PathBuf),
     /// The file system refused.
     #[error("cannot {action} `{}`: {source}", path.display())]
     Io {
@@ -87,7 +98,9 @@ struct Inner {
     alternates: Vec<PathBuf>,
     permissions: Permissions,
     packs: RwLock<Arc<PackSet>>,
-    open_files: Mutex<Vec<(PackId, Arc<File>)>>,
+    /// The set of packs does not follow what is on disk.
+    is_pinned: bool,
+    open_files: Mutex<Vec<(PathBuf, Arc<File>)>>,
 }
 
 /// The packs that were there at one moment.
@@ -105,11 +118,30 @@ pub(crate) struct Found<'a> {
 }
 
 impl PackSet {
+    /// The copy of an entry that has the fewest deltas below it.
+    ///
+    /// Copies of one block in several packs may be deltas against different bases. A delta is always written against a
+    /// base of lesser depth, so whoever takes the copy of least depth at every step never walks in a circle.
     pub(crate) fn find(&self, id: &[u8; 32], kind: Kind) -> Option<Found<'_>> {
+        let mut best: Option<Found<'_>> = None;
+        for found in self.copies(id, kind) {
+            if found.record.depth == 0 {
+                return Some(found);
+            }
+            if best.as_ref().is_none_or(|best| found.record.depth < best.record.depth) {
+                best = Some(found);
+            }
+        }
+        best
+    }
+
+    /// All copies of an entry.
+    pub(crate) fn copies<'a>(&'a self, id: &[u8; 32], kind: Kind) -> impl Iterator<Item = Found<'a>> {
+        let id = *id;
         self.packs
             .iter()
             .enumerate()
-            .find_map(|(at, pack)| pack.find(id, kind).map(|record| Found { pack, at, record }))
+            .filter_map(move |(at, pack)| pack.find(&id, kind).map(|record| Found { pack, at, record }))
     }
 
     pub(crate) fn pack(&self, at: usize) -> &Arc<Pack> {
@@ -123,11 +155,37 @@ impl Store {
     /// # Errors
     /// A folder that cannot be listed. Packs that cannot be opened are left out here and reported by `fsck`.
     pub fn open(dir: &Path, alternates: Vec<PathBuf>, permissions: Permissions) -> Result<Self, StoreError> {
-        let inner =
-            Inner { dir: dir.into(), alternates, permissions, packs: RwLock::default(), open_files: Mutex::default() };
-        let store = Self(Arc::new(inner));
+        let store = Self::new(dir, alternates, permissions, None);
         store.rescan()?;
         Ok(store)
+    }
+
+    fn new(dir: &Path, alternates: Vec<PathBuf>, permissions: Permissions, packs: Option<PackSet>) -> Self {
+        let is_pinned = packs.is_some();
+        let packs = RwLock::new(Arc::new(packs.unwrap_or_default()));
+        let open_files = Mutex::default();
+        Self(Arc::new(Inner { dir: dir.into(), alternates, permissions, packs, is_pinned, open_files }))
+    }
+
+    /// The same store, opened anew: nothing that was mapped or opened before is used again.
+    pub(crate) fn reopen(&self) -> Result<Self, StoreError> {
+        Self::open(&self.0.dir, self.0.alternates.clone(), self.0.permissions)
+    }
+
+    /// This store as if it had these packs and no others, whatever happens on disk.
+    pub(crate) fn pinned(&self, packs: Vec<Arc<Pack>>) -> Self {
+        Self::new(&self.0.dir, Vec::new(), self.0.permissions, Some(PackSet { packs }))
+    }
+
+    /// The packs of the stores this one borrows from.
+    pub(crate) fn borrowed_packs(&self) -> Vec<Arc<Pack>> {
+        let own = self.packs_dir();
+        self.packs().packs.iter().filter(|pack| pack.path().parent() != Some(&own)).cloned().collect()
+    }
+
+    /// Where this store's own packs are, newest first.
+    pub(crate) fn own_pack_paths(&self) -> Result<Vec<PathBuf>, StoreError> {
+        list_packs(&self.packs_dir())
     }
 
     /// The store's folder.
@@ -140,12 +198,16 @@ impl Store {
         self.0.dir.join("packs")
     }
 
-    pub(crate) fn permissions(&self) -> Permissions {
+    /// Who may read what is written.
+    pub fn permissions(&self) -> Permissions {
         self.0.permissions
     }
 
     /// Looks again which packs there are.
     pub fn rescan(&self) -> Result<(), StoreError> {
+        if self.0.is_pinned {
+            return Ok(());
+        }
         let known: HashMap<PathBuf, Arc<Pack>> =
             self.packs().packs.iter().map(|pack| (pack.path().to_owned(), Arc::clone(pack))).collect();
         let mut packs = Vec::new();
@@ -164,6 +226,29 @@ impl Store {
 
     pub(crate) fn packs(&self) -> Arc<PackSet> {
         Arc::clone(&self.0.packs.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Marks everything that the objects consist of as used now: no `gc` deletes it before the grace period ends.
+    ///
+    /// For whoever names objects anew, in a manifest that git is about to get, without having stored them anew.
+    ///
+    /// # Errors
+    /// An object or a block that is missing, or a pack that cannot be marked.
+    pub fn mark_used(&self, objects: impl IntoIterator<Item = ObjectId>) -> Result<(), StoreError> {
+        let _lock = self.lock_shared()?;
+        self.rescan()?;
+        let packs = self.packs();
+        let mut used = std::collections::BTreeSet::new();
+        for id in objects {
+            let found = packs.find(id.as_bytes(), Kind::Recipe).ok_or(StoreError::MissingObject(id))?;
+            used.insert(found.at);
+            for (block, _) in self.recipe(&id)?.blocks {
+                let found = packs.find(block.as_bytes(), Kind::Block).ok_or(StoreError::MissingBlock(block))?;
+                used.insert(found.at);
+            }
+        }
+        let mark = |path: &Path| writer::touch(path).map_err(|source| StoreError::io("mark as used", path, source));
+        used.into_iter().try_for_each(|at| mark(packs.pack(at).path()))
     }
 
     /// Whether the store has a recipe for the object.
@@ -222,16 +307,16 @@ impl Store {
         Ok(None)
     }
 
-    fn pack_file(&self, pack: &Pack) -> io::Result<Arc<File>> {
+    pub(crate) fn pack_file(&self, pack: &Pack) -> io::Result<Arc<File>> {
         let mut open = self.0.open_files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, file)) = open.iter().find(|(name, _)| *name == pack.name()) {
+        if let Some((_, file)) = open.iter().find(|(path, _)| path == pack.path()) {
             return Ok(Arc::clone(file));
         }
         let file = Arc::new(File::open(pack.path())?);
         if open.len() == OPEN_FILES_MAX {
             open.remove(0);
         }
-        open.push((pack.name(), Arc::clone(&file)));
+        open.push((pack.path().to_owned(), Arc::clone(&file)));
         Ok(file)
     }
 }

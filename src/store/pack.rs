@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use super::codec::Codec;
+use super::codec::{Codec, Encoded};
 use crate::id::{BlockId, PackId, Sha256};
 
 const MAGIC: &[u8; 8] = b"GMPACK01";
@@ -26,8 +26,11 @@ const FLAG_DELTA: u8 = 1;
 /// No entry's plain bytes are more than this; recipes of the largest objects come near.
 pub const PLAIN_LEN_MAX: u32 = 1 << 30;
 
+/// BLAKE3 of a block or SHA-256 of a recipe's object.
+pub type EntryId = [u8; 32];
+
 /// What an entry holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Bytes of an object, under their BLAKE3.
     Block,
@@ -38,8 +41,8 @@ pub enum Kind {
 /// An entry, as the index knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
-    /// BLAKE3 of a block or SHA-256 of a recipe's object.
-    pub id: [u8; 32],
+    /// What it is found by.
+    pub id: EntryId,
     /// Where the entry starts in the pack.
     pub offset: u64,
     /// Its length, header included.
@@ -96,6 +99,25 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Where the id of an entry's base ends, in an entry that has one.
+    pub const BASE_END: usize = ENTRY_HEADER_LEN + 32;
+
+    /// The block that the entry whose first [`Entry::BASE_END`] bytes are `start` is a delta against.
+    pub fn base_of(start: &[u8]) -> Option<BlockId> {
+        let flags = *start.get(3)?;
+        let base = start.get(ENTRY_HEADER_LEN..Self::BASE_END)?;
+        (flags & FLAG_DELTA != 0).then(|| BlockId::from_bytes(base.try_into().unwrap_or_default()))
+    }
+
+    /// Whether the entry's own header says what the index says of it.
+    pub fn agrees_with(&self, record: &Record) -> bool {
+        let is_delta = self.base.is_some();
+        self.kind == record.kind
+            && self.codec as u8 == record.codec
+            && self.depth == record.depth
+            && is_delta == (record.depth > 0)
+    }
+
     /// Reads the header at the start of an entry's bytes.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let header = bytes.get(..ENTRY_HEADER_LEN)?;
@@ -117,7 +139,8 @@ impl Entry {
             None
         };
         let end = start.checked_add(stored_len)?;
-        (end == bytes.len() && plain_len <= PLAIN_LEN_MAX).then_some(Self {
+        let is_known = header[3] & !FLAG_DELTA == 0;
+        (end == bytes.len() && plain_len <= PLAIN_LEN_MAX && is_known).then_some(Self {
             kind,
             codec,
             depth: header[2],
@@ -152,26 +175,41 @@ impl Batch {
         self.records.clear();
     }
 
-    /// Appends an entry and returns its length.
+    /// Appends an entry that is stored as it is, and returns its length.
+    pub fn push_raw(&mut self, id: [u8; 32], kind: Kind, payload: &[u8]) -> u64 {
+        let plain_len = payload.len() as u32;
+        self.push(id, kind, None, plain_len, |out| {
+            out.extend_from_slice(payload);
+            Encoded { codec: Codec::Raw, delta: false }
+        })
+    }
+
+    /// Appends an entry whose payload `encode` appends, and returns its length. `base` is the block that the payload
+    /// may turn out to be a delta against, and that block's depth.
     pub fn push(
         &mut self,
         id: [u8; 32],
         kind: Kind,
-        codec: Codec,
         base: Option<(BlockId, u8)>,
         plain_len: u32,
-        payload: &[u8],
+        encode: impl FnOnce(&mut Vec<u8>) -> Encoded,
     ) -> u64 {
         let start = self.bytes.len();
-        let depth = base.map_or(0, |(_, base_depth)| base_depth.saturating_add(1));
-        let flags = if base.is_some() { FLAG_DELTA } else { 0 };
-        self.bytes.extend_from_slice(&[kind_byte(kind), codec as u8, depth, flags]);
-        self.bytes.extend_from_slice(&plain_len.to_le_bytes());
-        self.bytes.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        self.bytes.extend_from_slice(&[0; ENTRY_HEADER_LEN]);
         if let Some((base, _)) = base {
             self.bytes.extend_from_slice(base.as_bytes());
         }
-        self.bytes.extend_from_slice(payload);
+        let payload_start = self.bytes.len();
+        let Encoded { codec, delta } = encode(&mut self.bytes);
+        let payload_len = (self.bytes.len() - payload_start) as u32;
+        if !delta && base.is_some() {
+            self.bytes.drain(start + ENTRY_HEADER_LEN..payload_start);
+        }
+        let depth = base.filter(|_| delta).map_or(0, |(_, base_depth)| base_depth.saturating_add(1));
+        let header = &mut self.bytes[start..start + ENTRY_HEADER_LEN];
+        header[..4].copy_from_slice(&[kind_byte(kind), codec as u8, depth, if delta { FLAG_DELTA } else { 0 }]);
+        header[4..8].copy_from_slice(&plain_len.to_le_bytes());
+        header[8..].copy_from_slice(&payload_len.to_le_bytes());
         let len = self.bytes.len() - start;
         self.records.push(Record { id, offset: start as u64, len: len as u32, kind, codec: codec as u8, depth });
         len as u64
@@ -297,8 +335,18 @@ impl Pack {
         self.index().chunks_exact(RECORD_LEN).map(Record::read)
     }
 
+    /// The entry at this place in the order of ids.
+    pub fn record(&self, at: usize) -> Record {
+        Record::read(&self.index()[at * RECORD_LEN..(at + 1) * RECORD_LEN])
+    }
+
     /// The entry with this id and kind.
     pub fn find(&self, id: &[u8; 32], kind: Kind) -> Option<Record> {
+        self.find_at(id, kind).map(|(_, record)| record)
+    }
+
+    /// The entry with this id and kind, and its place in the order of ids.
+    pub fn find_at(&self, id: &[u8; 32], kind: Kind) -> Option<(usize, Record)> {
         let index = self.index();
         let (mut low, mut high) = (0, index.len() / RECORD_LEN);
         let (mut low_key, mut high_key) = (0_u64, u64::MAX);
@@ -319,13 +367,26 @@ impl Pack {
             match bytes[..32].cmp(id) {
                 std::cmp::Ordering::Equal => {
                     let record = Record::read(bytes);
-                    return (record.kind == kind).then_some(record);
+                    return (record.kind == kind).then_some((guess, record));
                 }
                 std::cmp::Ordering::Less => (low, low_key) = (guess + 1, key_of(&bytes[..32])),
                 std::cmp::Ordering::Greater => (high, high_key) = (guess, key_of(&bytes[..32])),
             }
         }
         None
+    }
+
+    /// Where the entries end.
+    pub const fn entries_end(&self) -> u64 {
+        self.entries_end
+    }
+
+    /// The block that an entry of the open pack is a delta against; reads the entry's header only.
+    pub fn read_base(&self, file: &File, record: &Record) -> io::Result<Option<BlockId>> {
+        let mut start = [0; Entry::BASE_END];
+        let len = start.len().min(record.len as usize);
+        file.read_exact_at(&mut start[..len], record.offset)?;
+        Ok(Entry::base_of(&start[..len]))
     }
 
     /// Reads an entry's bytes from the open pack into `out`.

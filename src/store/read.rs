@@ -1,12 +1,23 @@
 //! Reading blocks: find, decode (through deltas), verify.
 
-use super::codec::Decoder;
-use super::pack::Kind;
+use super::codec::{BLOCK_BYTES_MAX, Decoder};
+use super::pack::{Entry, Kind};
 use super::{Recipe, Store, StoreError};
 use crate::id::{BlockId, ObjectId};
 
 /// Deltas may stand on deltas; a chain longer than this is not ours.
 const DEPTH_MAX: usize = 64;
+
+/// Why one copy of a block cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Its own bytes are not what was written.
+    #[error("{0}")]
+    Damaged(String),
+    /// It is a delta, and its base cannot be had.
+    #[error("block {0}, which it is a delta of, is missing or damaged")]
+    Base(BlockId),
+}
 
 /// Reads blocks of a store; holds the scratch memory, so one per thread.
 pub struct BlockReader {
@@ -27,12 +38,69 @@ impl BlockReader {
     /// # Errors
     /// A block that is missing or damaged, or a file that cannot be read.
     pub fn read(&mut self, id: &BlockId, out: &mut [u8]) -> Result<(), StoreError> {
-        self.read_unverified(id, out, 0)?;
-        if BlockId::of(out) == *id {
-            return Ok(());
+        let error = match self.read_unverified(id, out, 0) {
+            Ok(()) if BlockId::of(out) == *id => return Ok(()),
+            Ok(()) => {
+                let path = self.path_of(id);
+                StoreError::Corrupt { path, what: format!("block {id} is not what was written") }
+            }
+            Err(error) => error,
+        };
+        // Another pack, or another store, may have a good copy of what is damaged.
+        if self.read_any_copy(id, out, &mut Vec::new()) { Ok(()) } else { Err(error) }
+    }
+
+    /// Decodes an entry of some pack into `out` and checks its BLAKE3, whatever other copies of it there are.
+    ///
+    /// # Errors
+    /// The entry is damaged; or its base is missing or damaged everywhere.
+    pub(crate) fn decode_block(
+        &mut self,
+        id: &BlockId,
+        entry: &Entry,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), DecodeError> {
+        if entry.plain_len as usize > BLOCK_BYTES_MAX {
+            return Err(DecodeError::Damaged("it is longer than any block".into()));
         }
-        let path = self.path_of(id);
-        Err(StoreError::Corrupt { path, what: format!("block {id} is not what was written") })
+        out.resize(entry.plain_len as usize, 0);
+        let mut base = self.spare.pop().unwrap_or_default();
+        let is_base_good = entry.base.is_none_or(|base_id| {
+            base.resize(out.len(), 0);
+            self.read(&base_id, &mut base).is_ok()
+        });
+        let result = match entry.base {
+            Some(base_id) if !is_base_good => Err(DecodeError::Base(base_id)),
+            _ => {
+                let base = entry.base.map(|_| &base[..]);
+                self.decoder
+                    .decode(entry.codec, &bytes[entry.payload.clone()], base, out)
+                    .map_err(|error| DecodeError::Damaged(error.to_string()))
+            }
+        };
+        self.spare.push(base);
+        result?;
+        if BlockId::of(out) == *id { Ok(()) } else { Err(DecodeError::Damaged("it is not what was written".into())) }
+    }
+
+    /// Checks a block without handing out its bytes.
+    ///
+    /// # Errors
+    /// Those of [`BlockReader::read`].
+    pub(crate) fn verify(&mut self, id: &BlockId) -> Result<(), StoreError> {
+        let Some((path, entry)) = self.store.read_entry(id.as_bytes(), Kind::Block, &mut self.entry)? else {
+            return Err(StoreError::MissingBlock(*id));
+        };
+        let len = entry.plain_len as usize;
+        if len > BLOCK_BYTES_MAX {
+            return Err(StoreError::Corrupt { path, what: format!("block {id} is longer than any block") });
+        }
+        let mut out = self.spare.pop().unwrap_or_default();
+        out.resize(len, 0);
+        let result = self.read(id, &mut out);
+        self.spare.push(out);
+        result
     }
 
     /// The whole object in memory, for small ones such as skeletons.
@@ -74,6 +142,39 @@ impl BlockReader {
         };
         self.entry = bytes;
         result.map_err(|error| corrupt(error.to_string()))
+    }
+
+    /// Tries all copies of a block, and of the bases of each, until one is what was written. `above` are the blocks
+    /// this one is wanted for. Slow, and only used where something is damaged.
+    fn read_any_copy(&mut self, id: &BlockId, out: &mut [u8], above: &mut Vec<BlockId>) -> bool {
+        if above.contains(id) || above.len() > DEPTH_MAX {
+            return false;
+        }
+        let packs = self.store.packs();
+        let mut bytes = Vec::new();
+        packs.copies(id.as_bytes(), Kind::Block).any(|found| {
+            let read = self.store.pack_file(found.pack).and_then(|file| {
+                found.pack.read_entry(&file, &found.record, &mut bytes)?;
+                Ok(Entry::parse(&bytes))
+            });
+            let Ok(Some(entry)) = read else { return false };
+            if entry.plain_len as usize != out.len() {
+                return false;
+            }
+            let mut base = None;
+            if let Some(base_id) = entry.base {
+                let mut base_bytes = vec![0; out.len()];
+                above.push(*id);
+                let is_good = self.read_any_copy(&base_id, &mut base_bytes, above);
+                above.pop();
+                if !is_good {
+                    return false;
+                }
+                base = Some(base_bytes);
+            }
+            let decoded = self.decoder.decode(entry.codec, &bytes[entry.payload], base.as_deref(), out);
+            decoded.is_ok() && BlockId::of(out) == *id
+        })
     }
 
     fn path_of(&self, id: &BlockId) -> std::path::PathBuf {

@@ -3,15 +3,15 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{File, FileTimes};
+use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::pack::{self, Batch, Record};
+use super::pack::{self, Batch, EntryId, Kind, Record};
 use super::{Store, StoreError};
-use crate::atomic_file::{AtomicFile, open_folder, sync_folder};
+use crate::atomic_file::{AtomicFile, open_folder, sync_folder, write_checked_at};
 use crate::id::PackId;
 
 /// A pack in the making.
@@ -50,7 +50,7 @@ impl PackWriter {
         }
         let Some(body) = body.as_mut() else { return Ok(()) };
         let (bytes, records) = batch.placed_at(body.end);
-        body.file.file().write_all_at(bytes, body.end).map_err(|source| StoreError::io("write", &dir, source))?;
+        write_checked_at(body.file.file(), bytes, body.end).map_err(|source| StoreError::io("write", &dir, source))?;
         body.end += bytes.len() as u64;
         body.records.extend(records);
         batch.clear();
@@ -63,19 +63,34 @@ impl PackWriter {
         let create = || {
             let folder = open_folder(dir)?;
             let file = AtomicFile::create_in(folder.as_fd(), permissions.file_mode())?;
-            file.file().write_all_at(pack::header(), 0)?;
+            write_checked_at(file.file(), pack::header(), 0)?;
             Ok(Body { file, end: pack::header().len() as u64, records: Vec::new() })
         };
         create().map_err(|source| StoreError::io("make a pack in", dir, source))
     }
 
-    /// Makes the pack durable and visible; `relied_on` are older packs whose entries the new objects use.
+    /// Bytes of the pack so far.
+    pub fn len(&self) -> u64 {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |body| body.end)
+    }
+
+    /// Makes the pack durable and visible; `relied_on` are the entries of older packs that the new objects use.
     ///
-    /// When this returns, every entry is on disk. `None` if there was nothing to write.
+    /// When this returns, every entry is on disk, and no `gc` deletes what is relied on before the grace period ends.
+    /// `None` if there was nothing to write.
     ///
     /// # Errors
-    /// Besides those of writing: a pack relied on has been deleted meanwhile.
-    pub fn commit(self, relied_on: &[&Path]) -> Result<Option<PackId>, StoreError> {
+    /// Besides those of writing: what is relied on has been deleted meanwhile.
+    pub fn commit(self, relied_on: &[ReliedOn]) -> Result<Option<PackId>, StoreError> {
+        self.commit_dated(relied_on, None)
+    }
+
+    /// As [`PackWriter::commit`], with a modification time other than now.
+    pub fn commit_dated(
+        self,
+        relied_on: &[ReliedOn],
+        modified: Option<SystemTime>,
+    ) -> Result<Option<PackId>, StoreError> {
         let body = self.body.into_inner().unwrap_or_else(PoisonError::into_inner);
         if body.is_none() && relied_on.is_empty() {
             return Ok(None);
@@ -86,7 +101,10 @@ impl PackWriter {
             Some(mut body) => {
                 let (tail, name) = pack::close(&mut body.records, body.end);
                 let close = || {
-                    body.file.file().write_all_at(&tail, body.end)?;
+                    write_checked_at(body.file.file(), &tail, body.end)?;
+                    if let Some(modified) = modified {
+                        body.file.file().set_times(FileTimes::new().set_modified(modified))?;
+                    }
                     body.file.file().sync_data()
                 };
                 close().map_err(|source| StoreError::io("write", &dir, source))?;
@@ -99,9 +117,7 @@ impl PackWriter {
             Err(_) if written.is_none() => None,
             Err(error) => return Err(error),
         };
-        for path in relied_on {
-            touch(path).map_err(|source| StoreError::io("mark as used", path, source))?;
-        }
+        mark_relied_on(&self.store, relied_on)?;
         let Some((file, name)) = written else { return Ok(None) };
         let publish = || {
             file.persist(&OsString::from(format!("{name}.pack")))?;
@@ -112,12 +128,49 @@ impl PackWriter {
     }
 }
 
-/// Sets the modification time to now, which keeps `gc` away. A pack that belongs to someone else cannot be marked; its
-/// owner's `gc` knows nothing of us in any case.
-fn touch(path: &Path) -> std::io::Result<()> {
+/// Entries of a pack that new objects use.
+pub struct ReliedOn {
+    /// The pack.
+    pub pack: PathBuf,
+    /// The entries.
+    pub entries: Vec<(EntryId, Kind)>,
+}
+
+/// Marks the packs of these entries as used, which keeps `gc` away. The caller holds the shared lock.
+///
+/// A pack may have been deleted since it was found; mostly because `gc` has copied what is of use in it to another pack,
+/// which is then marked instead.
+pub fn mark_relied_on(store: &Store, relied_on: &[ReliedOn]) -> Result<(), StoreError> {
+    let mark = |path: &Path| match touch(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(StoreError::io("mark as used", path, source)),
+    };
+    let mut moved_to = HashSet::new();
+    for ReliedOn { pack, entries } in relied_on {
+        if mark(pack)? {
+            continue;
+        }
+        store.rescan()?;
+        let packs = store.packs();
+        for (id, kind) in entries {
+            let found = packs.find(id, *kind).ok_or_else(|| StoreError::Vanished(pack.clone()))?;
+            moved_to.insert(found.pack.path().to_owned());
+        }
+    }
+    for path in moved_to {
+        if !mark(&path)? {
+            return Err(StoreError::Vanished(path));
+        }
+    }
+    Ok(())
+}
+
+/// Makes a file as young as now. A pack that belongs to someone else cannot be marked; its owner's `gc` knows nothing of us in any case.
+pub fn touch(path: &Path) -> io::Result<()> {
     let now = FileTimes::new().set_modified(SystemTime::now());
     match File::open(path)?.set_times(now) {
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         other => other,
     }
 }

@@ -125,10 +125,10 @@ fn open_regular(path: &Path) -> Option<(File, Metadata)> {
     metadata.is_file().then_some((file, metadata))
 }
 
-/// Whether the store still has what a recorded manifest names: a record may outlive a store.
+/// Whether the store still has what a recorded manifest names, and will not let go of it now: a record may outlive what
+/// it is about.
 fn is_known(context: &Context, record: &stat_cache::Record) -> bool {
-    Manifest::parse(&record.manifest)
-        .is_ok_and(|manifest| manifest.objects().all(|object| context.store.contains_object(&object)))
+    Manifest::parse(&record.manifest).is_ok_and(|manifest| context.store.mark_used(manifest.objects()).is_ok())
 }
 
 /// Answers from a record if the drained samples agree. If they do not, the bytes are gone from the pipe, but the file

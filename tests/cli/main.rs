@@ -6,5 +6,6 @@ mod demo;
 mod filter;
 mod install;
 mod man;
+mod scenarios;
 mod support;
 mod track;

@@ -3,7 +3,7 @@
 //! Weights look random to a general compressor, because a float spreads what is predictable (sign, exponent) and what is
 //! not (mantissa) over bytes that follow each other. The codec transforms elements and splits them into byte planes
 //! (`planes.rs`), then writes every plane as its statistics call for (`plane.rs`). A block that changed little since a
-//! base block of the same length is written as the difference. `docs/FORMAT-codec.md` has the bytes.
+//! base block of the same length is written as the difference. `docs/FORMAT.md` has the bytes.
 //!
 //! **Limitations.** Order-0 statistics only: what one element tells about its neighbour is not used. A delta is element
 //! by element, so rows that moved find no match.
@@ -112,23 +112,23 @@ impl Encoder {
         }
     }
 
-    /// Writes the payload of `plain` to `out`, which is cleared first.
+    /// Appends the payload of `plain` to `out`.
     ///
     /// `word` is the width of an element in bytes: 1, 2, 4 or 8 (any other counts as 1). `base` is used only if it is
     /// as long as `plain`, and only if that makes the payload smaller.
     pub fn encode(&mut self, plain: &[u8], word: usize, base: Option<&[u8]>, out: &mut Vec<u8>) -> Encoded {
         debug_assert!(plain.len() <= BLOCK_BYTES_MAX);
-        out.clear();
+        let start = out.len();
         if plain.iter().all(|&byte| byte == 0) {
             return Encoded { codec: Codec::Zero, delta: false };
         }
         let word = if matches!(word, 2 | 4 | 8) { word } else { 1 };
         let base = base.filter(|base| base.len() == plain.len());
         let delta = self.encode_smaller(plain, word, base, out);
-        if out.len() < plain.len() {
+        if out.len() - start < plain.len() {
             return Encoded { codec: Codec::F, delta };
         }
-        out.clear();
+        out.truncate(start);
         out.extend_from_slice(plain);
         Encoded { codec: Codec::Raw, delta: false }
     }
@@ -145,6 +145,7 @@ impl Encoder {
             self.encode_f(plain, word, Some(base), out);
             return true;
         }
+        let start = out.len();
         self.encode_f(plain, word, None, out);
         if bits_plain * CLOSE < bits_delta {
             return false;
@@ -152,9 +153,10 @@ impl Encoder {
         let mut other = std::mem::take(&mut self.other);
         other.clear();
         self.encode_f(plain, word, Some(base), &mut other);
-        let delta = other.len() < out.len();
+        let delta = other.len() < out.len() - start;
         if delta {
-            std::mem::swap(out, &mut other);
+            out.truncate(start);
+            out.extend_from_slice(&other);
         }
         self.other = other;
         delta

@@ -1,0 +1,109 @@
+//! What must be kept: the objects named by every manifest that git can still bring back.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::git::{BlobId, GitError, reachable};
+use crate::id::ObjectId;
+use crate::manifest::{BYTES_MAX, Manifest, PREFIX, ParseError, VERSION};
+
+/// Why it cannot be told what must be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum RootsError {
+    /// Git's history cannot be walked to its end.
+    #[error("git's history cannot be read as a whole, so nothing may be deleted: {0}")]
+    Git(#[from] GitError),
+    /// A manifest of a newer git-model names objects in a way this one does not know.
+    #[error("blob {blob} is {source}, so nothing may be deleted; update git-model (`git show {blob}` prints it)")]
+    Unreadable {
+        /// The manifest.
+        blob: BlobId,
+        /// What is the matter with it.
+        source: ParseError,
+    },
+}
+
+/// A manifest in git's history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    /// Its blob.
+    pub blob: BlobId,
+    /// What it says; or why it is not whole, which happens where people edit or merge by hand.
+    pub manifest: Result<Manifest, ParseError>,
+    /// Every object it names.
+    pub objects: HashSet<ObjectId>,
+}
+
+/// Calls `visit` with every manifest that git can still bring back.
+///
+/// A broken text of this version counts with everything in it that looks like an object's name.
+///
+/// # Errors
+/// A history that cannot be walked completely, and a manifest of a version this program does not know.
+pub fn for_each_manifest(common_dir: &Path, mut visit: impl FnMut(Kept)) -> Result<(), RootsError> {
+    reachable::blobs_starting_with(common_dir, PREFIX, BYTES_MAX, |blob, text| {
+        visit(read(blob, text)?);
+        Ok(())
+    })
+}
+
+/// The git commands at work, by the lock each holds.
+pub fn commands_at_work(common_dir: &Path) -> Vec<PathBuf> {
+    reachable::index_locks(common_dir)
+}
+
+fn read(blob: BlobId, text: &[u8]) -> Result<Kept, RootsError> {
+    match Manifest::parse(text) {
+        Ok(manifest) => Ok(Kept { blob, objects: manifest.objects().collect(), manifest: Ok(manifest) }),
+        Err(source) if is_of_another_kind(text) => Err(RootsError::Unreadable { blob, source }),
+        Err(error) => Ok(Kept { blob, manifest: Err(error), objects: names_in(text) }),
+    }
+}
+
+/// Whether the first line is a whole header, but not one whose objects' names stand in the text as we know them.
+fn is_of_another_kind(text: &[u8]) -> bool {
+    let first = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    serde_json::from_slice::<Value>(first)
+        .is_ok_and(|header| header["git-model"].as_u64() != Some(VERSION) || header.get("key").is_some())
+}
+
+fn names_in(text: &[u8]) -> HashSet<ObjectId> {
+    text.split(|byte| !byte.is_ascii_alphanumeric())
+        .filter(|word| word.len() == 64)
+        .filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blob() -> BlobId {
+        "1234567890123456789012345678901234567890".parse().expect("a name")
+    }
+
+    #[test]
+    fn a_text_broken_by_a_merge_keeps_both_sides() {
+        let (a, b) = (ObjectId::of(b"a"), ObjectId::of(b"b"));
+        let text = format!(
+            "{{\"git-model\":1,\"format\":\"opaque\",\"size\":1}}\n<<<<<<<\n{{\"sha256\":\"{a}\"}}\n=======\n{{\"sha256\":\"{b}\"}}\n"
+        );
+        let kept = read(blob(), text.as_bytes()).expect("kept");
+        assert!(kept.manifest.is_err());
+        assert_eq!(kept.objects, HashSet::from([a, b]));
+        let cut = read(blob(), &text.as_bytes()[..20]).expect("kept");
+        assert_eq!(cut.objects.len(), 0);
+    }
+
+    #[test]
+    fn other_versions_are_refused_by_name() {
+        for text in
+            ["{\"git-model\":2}\n", "{\"git-model\":\"x\"}", "{\"git-model\":1,\"format\":\"x\",\"key\":\"k\"}\n"]
+        {
+            let error = read(blob(), text.as_bytes()).expect_err(text);
+            assert!(error.to_string().contains("blob 1234567890"), "{error}");
+        }
+    }
+}
