@@ -14,7 +14,10 @@ use crate::ui::Ui;
 use crate::worktree::{Context, OpenError};
 
 mod checkout;
+mod completions;
+mod demo;
 mod install;
+mod man;
 pub mod plumbing;
 mod table;
 mod track;
@@ -48,6 +51,11 @@ enum Command {
     Track(track::Args),
     Untrack(untrack::Args),
     Checkout(checkout::Args),
+    Demo(demo::Args),
+    #[command(hide = true)]
+    Man(man::Args),
+    #[command(hide = true)]
+    Completions(completions::Args),
     #[command(flatten)]
     Plumbing(plumbing::Command),
 }
@@ -69,6 +77,9 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Track(args) => track::run(args, &ui),
         Command::Untrack(args) => untrack::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
+        Command::Demo(args) => demo::run(args, &ui),
+        Command::Man(args) => man::run(args, &ui),
+        Command::Completions(args) => completions::run(args, &ui),
         Command::Plumbing(command) => plumbing::run(command, &ui),
     };
     match result {
