@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,6 +18,14 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 pub fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
+}
+
+/// The permission bits that a new file of the user's gets: `wanted` without what the umask takes away.
+pub fn mode_by_umask(wanted: u32) -> u32 {
+    // The umask can be read only by setting it.
+    let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
+    rustix::process::umask(umask);
+    wanted & !umask.as_raw_mode()
 }
 
 /// A file that has no name yet; dropped, it is gone.
@@ -82,13 +91,52 @@ impl Drop for AtomicFile {
     }
 }
 
+/// Writes `bytes` at `offset` and reads their ends back: a disk or driver that says yes and keeps nothing is noticed
+/// before anything relies on it.
+pub fn write_checked_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    const ENDS_BYTES: usize = 64;
+    file.write_all_at(bytes, offset)?;
+    let len = bytes.len().min(ENDS_BYTES);
+    for start in [0, bytes.len() - len] {
+        let mut kept = [0; ENDS_BYTES];
+        let kept = &mut kept[..len];
+        match file.read_exact_at(kept, offset + start as u64) {
+            Ok(()) if *kept == bytes[start..start + len] => {}
+            Ok(()) => return Err(io::Error::other("the file system did not keep what was written")),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(io::Error::other("the file system kept less than was written"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Makes the names in a folder durable.
 pub fn sync_folder(folder: impl AsFd) -> io::Result<()> {
     Ok(rustix::fs::fsync(folder)?)
 }
 
-/// Prefix of the temporary names; whatever bears it and is old may be deleted.
+/// Prefix of the temporary names; the process's id follows. Whatever bears it and is old may be deleted.
 pub const TEMPORARY_PREFIX: &str = ".git-model-tmp-";
+
+/// Removes temporary files from `folder` whose process no longer runs.
+pub fn remove_stale(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(TEMPORARY_PREFIX)?.split('-').next()?.parse().ok());
+        if pid.is_some_and(|pid| !is_running(pid)) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether a process with this id runs.
+pub fn is_running(pid: i32) -> bool {
+    rustix::process::Pid::from_raw(pid)
+        .is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
 
 fn unused_name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);

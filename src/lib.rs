@@ -6,6 +6,7 @@
 //! - [`tensor`]: element types and shapes.
 //! - [`mod@format`]: one file per weight format: bytes to a [`format::Layout`].
 //! - [`manifest`]: the text that git keeps in place of a weight file.
+//! - [`merge`]: three manifests to one.
 //! - [`store`]: objects, packs, index, codecs, collection and checks.
 //! - [`git`]: everything that talks to git: config, index, filter protocol, processes.
 //! - [`progress`]: how the library tells what it is doing.
@@ -18,6 +19,7 @@ pub mod format;
 pub mod git;
 pub mod id;
 pub mod manifest;
+pub mod merge;
 pub mod progress;
 pub mod store;
 pub mod sync;

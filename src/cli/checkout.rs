@@ -4,9 +4,12 @@ use std::ffi::OsString;
 
 use crate::error::{Error, Result};
 use crate::progress::Progress;
+use crate::store::StoreError;
 use crate::ui::Ui;
+use crate::worktree::assemble::AssembleError;
 use crate::worktree::materialize::{self, Report};
-use crate::worktree::{models, pending};
+use crate::worktree::models;
+use crate::worktree::recover::{self, Scope};
 
 /// Put whole weight files in the place of manifests in the work tree.
 ///
@@ -20,9 +23,10 @@ pub struct Args {
 
 pub fn run(args: Args, ui: &Ui) -> Result {
     let context = super::context()?;
+    let recovered = recover::recover(&context, Scope::Stale, ui);
     let pending = models::unmaterialized(&context, &args.paths)?;
-    let report = materialize::materialize(&context, &pending, ui);
-    pending::remove_stale(&context.repo.git_dir());
+    let mut report = materialize::materialize(&context, &pending, ui);
+    report.index_error = report.index_error.or(recovered.index_error);
     tell(&report, ui);
     match report.failed.len() {
         0 => {
@@ -42,14 +46,16 @@ pub fn tell(report: &Report, ui: &Ui) {
             materialize::MaterializeError::Assemble(error) if error.is_missing() => {
                 "fetch the missing objects and run `git model checkout`"
             }
-            materialize::MaterializeError::Assemble(_) => "run `git model fsck --repair`",
-            _ => "then run `git model checkout`",
+            materialize::MaterializeError::Assemble(AssembleError::Store(StoreError::Corrupt { .. })) => {
+                "run `git model fsck --repair`"
+            }
+            _ => "mend that and run `git model checkout`",
         };
         ui.warn(&format!("`{path}` holds its manifest, not its weights: {error}; {next}"));
     }
     if let Some(error) = &report.index_error {
         ui.warn(&format!(
-            "git's index could not be updated ({error}); the next `git status` reads the files once more"
+            "git's index could not be updated ({error}) and shows unchanged files as modified; run `git model checkout`"
         ));
     }
 }

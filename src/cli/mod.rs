@@ -4,6 +4,7 @@
 //! [`plumbing`].
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -13,7 +14,12 @@ use crate::ui::Ui;
 use crate::worktree::{Context, OpenError};
 
 mod checkout;
+mod install;
 pub mod plumbing;
+mod table;
+mod track;
+mod uninstall;
+mod untrack;
 
 /// Makes git understand AI models: weight files stored, compared and merged tensor by tensor.
 ///
@@ -28,7 +34,7 @@ pub mod plumbing;
 )]
 struct Cli {
     /// Print errors and warnings only.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 100)]
     quiet: bool,
 
     #[command(subcommand)]
@@ -37,6 +43,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Install(install::Args),
+    Uninstall(uninstall::Args),
+    Track(track::Args),
+    Untrack(untrack::Args),
     Checkout(checkout::Args),
     #[command(flatten)]
     Plumbing(plumbing::Command),
@@ -54,6 +64,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let ui = Ui::new(cli.quiet);
     let result = match cli.command {
+        Command::Install(args) => install::run(args, &ui),
+        Command::Uninstall(args) => uninstall::run(args, &ui),
+        Command::Track(args) => track::run(args, &ui),
+        Command::Untrack(args) => untrack::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Plumbing(command) => plumbing::run(command, &ui),
     };
@@ -69,6 +83,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
 /// The whole command line, for man pages and completions.
 pub fn command() -> clap::Command {
     Cli::command()
+}
+
+fn current_dir() -> Result<PathBuf> {
+    std::env::current_dir().map_err(|error| Error::failed(format!("cannot tell the current folder: {error}")))
 }
 
 fn context() -> Result<Context> {

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use super::GitError;
 
@@ -30,6 +30,12 @@ impl Git {
         self
     }
 
+    /// Adds arguments.
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.0.args(args);
+        self
+    }
+
     /// Runs it and returns what it printed.
     ///
     /// # Errors
@@ -44,8 +50,20 @@ impl Git {
         if output.status.success() {
             return Ok(output.stdout);
         }
-        let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(self.error(if why.is_empty() { output.status.to_string() } else { why }))
+        Err(self.failure(&output))
+    }
+
+    /// Runs it and returns what it printed; `None` if it exited with 1, by which some commands say that there is nothing.
+    ///
+    /// # Errors
+    /// A `git` that cannot be started or exits with another code than 0 and 1.
+    pub fn answer(mut self) -> Result<Option<Vec<u8>>, GitError> {
+        let output = self.run(b"")?;
+        match output.status.code() {
+            Some(0) => Ok(Some(output.stdout)),
+            Some(1) => Ok(None),
+            _ => Err(self.failure(&output)),
+        }
     }
 
     /// Runs it; whether it exited with 0. What it prints is dropped.
@@ -53,7 +71,7 @@ impl Git {
         Ok(self.run(b"")?.status.success())
     }
 
-    fn run(&mut self, input: &[u8]) -> Result<std::process::Output, GitError> {
+    fn run(&mut self, input: &[u8]) -> Result<Output, GitError> {
         self.0.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.0.spawn().map_err(|error| self.error(error.to_string()))?;
         let stdin = child.stdin.take();
@@ -65,6 +83,11 @@ impl Git {
             child.wait_with_output()
         })
         .map_err(|error| self.error(error.to_string()))
+    }
+
+    fn failure(&self, output: &Output) -> GitError {
+        let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        self.error(if why.is_empty() { output.status.to_string() } else { why })
     }
 
     fn error(&self, why: String) -> GitError {

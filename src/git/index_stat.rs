@@ -51,7 +51,7 @@ pub fn patch(index: &mut [u8], hash: HashKind, updates: &HashMap<Vec<u8>, Update
     if !(2..=4).contains(&version) {
         return Err(broken());
     }
-    let hash_len = hash.len();
+    let hash_len = hash.byte_len();
     let checksum_at = index.len().checked_sub(hash_len).ok_or_else(broken)?;
     let (mut at, mut patched) = (HEADER_LEN, 0);
     let mut name = Vec::new();
@@ -145,6 +145,9 @@ pub fn update(index_path: &Path, hash: HashKind, updates: &HashMap<Vec<u8>, Upda
         let permissions = std::fs::metadata(index_path)?.permissions();
         lock.set_permissions(permissions)?;
         lock.write_all(&index)?;
+        if std::fs::read(lock_path)? != index {
+            return Err(io::Error::other("the file system did not keep what was written"));
+        }
         std::fs::rename(lock_path, index_path)?;
         Ok(patched)
     };

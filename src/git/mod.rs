@@ -3,12 +3,18 @@
 //! What can be read in process is read with gix; what changes git's state or has rules of its own (config writes,
 //! pathspecs with attributes, object walks) is left to git itself.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+mod alternates;
+pub mod attributes;
 mod command;
 pub mod filter_protocol;
+pub mod hooks;
 pub mod index_stat;
+pub mod install;
 mod pkt_line;
 pub mod reachable;
 mod remotes;
@@ -81,7 +87,7 @@ pub enum HashKind {
 
 impl HashKind {
     /// Bytes of a digest.
-    pub const fn len(self) -> usize {
+    pub const fn byte_len(self) -> usize {
         match self {
             Self::Sha1 => 20,
             Self::Sha256 => 32,
@@ -100,7 +106,7 @@ impl HashKind {
         let mut hasher = gix::hash::hasher(self.gix());
         hasher.update(bytes);
         // Finalizing fails on a SHA-1 collision attack only; zeros make git reject the file, which is right then.
-        hasher.try_finalize().map_or_else(|_| vec![0; self.len()], |id| id.as_slice().to_vec())
+        hasher.try_finalize().map_or_else(|_| vec![0; self.byte_len()], |id| id.as_slice().to_vec())
     }
 }
 
@@ -176,6 +182,12 @@ impl Repo {
             .map(|entry| BlobId(entry.id))
     }
 
+    /// A blob's length, without reading all of it.
+    pub fn blob_len(&self, id: BlobId) -> Result<u64, GitError> {
+        let header = self.gix.find_header(id.0).map_err(|error| GitError::read(format!("blob {id}"), error))?;
+        Ok(header.size())
+    }
+
     /// A blob's content.
     pub fn blob(&self, id: BlobId) -> Result<Vec<u8>, GitError> {
         let mut blob = self.gix.find_blob(id.0).map_err(|error| GitError::read(format!("blob {id}"), error))?;
@@ -187,21 +199,6 @@ impl Repo {
         gix::objs::compute_hash(self.gix.object_hash(), gix::objs::Kind::Blob, bytes)
             .map(BlobId)
             .map_err(|error| GitError::read("a blob's hash", error))
-    }
-
-    /// The object folders this repository borrows from (`objects/info/alternates`, and those of the environment).
-    pub fn alternate_object_dirs(&self) -> Vec<PathBuf> {
-        let objects = self.common_dir().join("objects");
-        let listed = std::fs::read_to_string(objects.join("info/alternates")).unwrap_or_default();
-        let mut dirs: Vec<PathBuf> = listed
-            .lines()
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .map(|line| objects.join(line))
-            .collect();
-        if let Some(more) = std::env::var_os("GIT_ALTERNATE_OBJECT_DIRECTORIES") {
-            dirs.extend(std::env::split_paths(&more));
-        }
-        dirs
     }
 }
 
@@ -217,6 +214,13 @@ fn is_work_dir_implied(gix: &gix::Repository) -> bool {
     let is_denied = std::env::var("GIT_IMPLICIT_WORK_TREE").is_ok_and(|value| matches!(&*value, "0" | "false" | "no"));
     let is_bare = config.boolean("core.bare").unwrap_or(false);
     is_set("GIT_DIR") && !is_set("GIT_WORK_TREE") && !is_denied && !is_bare && config.string("core.worktree").is_none()
+}
+
+/// A path from the top of the work tree, as git takes it in the current folder.
+pub fn path_for_user(path: &[u8]) -> Result<OsString, GitError> {
+    let at_top = Git::new(["rev-parse", "--show-prefix"]).output()? == b"\n";
+    let magic: &[u8] = if at_top { b"" } else { b":/" };
+    Ok(OsString::from_vec([magic, path].concat()))
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -241,7 +241,7 @@ mod tests {
     proptest! {
         #[test]
         fn content_comes_back(len in 0_usize..300_000, step in 1_usize..70_000) {
-            let content: Vec<u8> = (0..len).map(|at| (at * 31 >> 3) as u8).collect();
+            let content: Vec<u8> = (0..len).map(|at| ((at * 31) >> 3) as u8).collect();
             let mut bytes = Vec::new();
             let mut writer = ContentWriter::new(&mut bytes);
             writer.write_all(&content)?;

@@ -154,7 +154,7 @@ fn check_indexes(common_dir: &Path) -> Result<(), GitError> {
             Err(error) => return Err(failed(&error)),
         };
         let ends_as_it_should = |kind: HashKind| {
-            let Some((body, digest)) = index.split_at_checked(index.len().saturating_sub(kind.len())) else {
+            let Some((body, digest)) = index.split_at_checked(index.len().saturating_sub(kind.byte_len())) else {
                 return false;
             };
             // With `index.skipHash` there is no digest.

@@ -2,41 +2,38 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Repo;
 
 const FILE_SCHEME: &[u8] = b"file://";
 
 impl Repo {
-    /// The common directories of remotes on this machine's file system, found as git finds them: after
+    /// The repositories of remotes on this machine's file system, found as git finds them: after
     /// `url.*.insteadOf`, with the escapes of `file://` resolved, and with `.git` added where only that is there.
-    pub fn local_remotes(&self) -> Vec<PathBuf> {
+    pub fn local_remotes(&self) -> Vec<Self> {
         let base = self.work_dir().unwrap_or_else(|| self.git_dir());
-        let mut dirs: Vec<PathBuf> = Vec::new();
+        let mut repos: Vec<Self> = Vec::new();
         for name in self.gix.remote_names() {
             let Ok(remote) = self.gix.find_remote(&name) else { continue };
             for url in remote.urls(gix::remote::Direction::Fetch) {
                 if url.scheme == gix::url::Scheme::File
-                    && let Some(dir) = common_dir_at(&base, &url.to_bstring())
-                    && !dirs.contains(&dir)
+                    && let Some(repo) = open_at(&base, &url.to_bstring())
+                    && repos.iter().all(|known| known.common_dir() != repo.common_dir())
                 {
-                    dirs.push(dir);
+                    repos.push(repo);
                 }
             }
         }
-        dirs
+        repos
     }
 }
 
-fn common_dir_at(base: &Path, url: &[u8]) -> Option<PathBuf> {
+fn open_at(base: &Path, url: &[u8]) -> Option<Repo> {
     let path = url.strip_prefix(FILE_SCHEME).map_or_else(|| url.to_vec(), percent_decoded);
     let mut with_suffix = path.clone();
     with_suffix.extend_from_slice(b".git");
-    [path, with_suffix].iter().find_map(|path| {
-        let path = base.join(OsStr::from_bytes(path));
-        Repo::open(&path).ok().map(|repo| repo.common_dir())
-    })
+    [path, with_suffix].iter().find_map(|path| Repo::open(&base.join(OsStr::from_bytes(path))).ok())
 }
 
 /// `%` and two hexadecimal digits stand for a byte; a `%` without them for itself.

@@ -8,14 +8,13 @@ use std::path::Path;
 
 use super::pack::{Entry, Kind};
 use super::writer::touch;
-use super::{PackSet, Permissions, Store, StoreError};
+use super::{PackSet, Store, StoreError};
 use crate::atomic_file::{AtomicFile, open_folder, sync_folder};
 use crate::id::{BlockId, ObjectId};
 
 impl Store {
-    /// Links or copies the packs of the store at `from` that hold the objects which are missing here.
-    pub fn adopt_packs(&self, from: &Path, objects: impl Iterator<Item = ObjectId>) -> Result<(), StoreError> {
-        let other = Self::open(from, Vec::new(), Permissions::default())?;
+    /// Links or copies the packs of another store that hold the objects which are missing here.
+    pub fn adopt_packs(&self, other: &Self, objects: impl Iterator<Item = ObjectId>) -> Result<(), StoreError> {
         let theirs = other.packs();
         let mut wanted = BTreeSet::new();
         for id in objects.filter(|id| !self.is_whole(id)) {

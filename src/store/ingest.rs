@@ -174,12 +174,17 @@ impl Ingest {
             error: Mutex::default(),
             stored_bytes: AtomicU64::new(0),
         });
-        let workers = (0..workers)
-            .map(|_| {
-                let (shared, queue) = (Arc::clone(&shared), queue.clone());
-                std::thread::spawn(move || Worker::new(&shared).run(&queue))
-            })
-            .collect();
+        let spawn = |_| {
+            let (shared, queue) = (Arc::clone(&shared), queue.clone());
+            std::thread::Builder::new().spawn(move || Worker::new(&shared).run(&queue))
+        };
+        // Where fewer threads can be had, these do the work.
+        let workers: Vec<_> = (0..workers).map_while(|at| spawn(at).ok()).collect();
+        if workers.is_empty() {
+            let error = StoreError::io("start a thread for", store.dir(), io::ErrorKind::WouldBlock.into());
+            *shared.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            shared.failed.store(true, Ordering::Relaxed);
+        }
         Self {
             shared,
             jobs: Some(jobs),
@@ -291,6 +296,10 @@ impl Ingest {
     fn flush(&mut self) {
         self.filled = 0;
         if self.pieces.is_empty() {
+            return;
+        }
+        if self.workers.is_empty() {
+            self.pieces.clear();
             return;
         }
         let buffer = Buffer { bytes: std::mem::take(&mut self.current), recycle: self.shared.recycle.clone() };

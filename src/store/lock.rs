@@ -45,6 +45,7 @@ impl Store {
             .mode(self.permissions().file_mode())
             .open(&path)
             .map_err(|source| StoreError::io("open", &path, source))?;
+        self.permissions().share(&file).map_err(|source| StoreError::io("share", &path, source))?;
         match rustix::fs::flock(&file, operation) {
             Ok(()) => Ok(Lock(file)),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Busy(self.dir().to_owned())),

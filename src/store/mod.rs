@@ -203,7 +203,8 @@ impl Store {
         self.0.dir.join("packs")
     }
 
-    pub(crate) fn permissions(&self) -> Permissions {
+    /// Who may read what is written.
+    pub fn permissions(&self) -> Permissions {
         self.0.permissions
     }
 

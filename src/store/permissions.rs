@@ -1,6 +1,6 @@
 //! Who may read the store's files: the owner, or whom `core.sharedRepository` names.
 
-use std::fs::{DirBuilder, Permissions as FilePermissions};
+use std::fs::{DirBuilder, File, Permissions as FilePermissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
@@ -35,6 +35,18 @@ impl Permissions {
     /// Bits of a file.
     pub const fn file_mode(self) -> u32 {
         self.file_mode
+    }
+
+    /// Gives a file that was made under a umask the bits that a shared repository wants.
+    pub fn share(self, file: &File) -> io::Result<()> {
+        if !self.shared || file.metadata()?.permissions().mode() & 0o7777 == self.file_mode {
+            return Ok(());
+        }
+        match file.set_permissions(FilePermissions::from_mode(self.file_mode)) {
+            // It is someone else's, who has shared it as they saw fit.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            other => other,
+        }
     }
 
     /// Makes a folder and those above it that are missing.

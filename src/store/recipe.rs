@@ -7,7 +7,7 @@
 use crate::id::{BlockId, ObjectId};
 use crate::varint;
 
-/// Tensors are cut every so many bytes.
+/// Tensors are cut every so many bytes; no block is longer.
 pub const BLOCK_BYTES: usize = 1 << 20;
 const CHECK_LEN: usize = 16;
 
@@ -60,7 +60,9 @@ impl Recipe {
             _ => return None,
         };
         let total = lens.iter().try_fold(0_u64, |sum, &len| sum.checked_add(u64::from(len)))?;
-        if total != len || rest.len() != count * 32 {
+        // Whoever reads an object makes room for a block before the block can be checked.
+        let fits = lens.iter().all(|&len| len as usize <= BLOCK_BYTES);
+        if total != len || rest.len() != count * 32 || !fits {
             return None;
         }
         let ids = rest.as_chunks::<32>().0.iter().map(|&id| BlockId::from_bytes(id));
@@ -96,7 +98,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn decodes_what_it_encoded(lens in prop::collection::vec(0_u32..3 << 20, 0..20)) {
+        fn decodes_what_it_encoded(lens in prop::collection::vec(0..=BLOCK_BYTES as u32, 0..20)) {
             let recipe = recipe(&lens);
             prop_assert_eq!(Recipe::decode(recipe.id, &recipe.encode()), Some(recipe));
         }
@@ -109,6 +111,12 @@ mod tests {
             payload[at] ^= 1_u8 << bit;
             prop_assert_eq!(Recipe::decode(recipe.id, &payload), None);
         }
+    }
+
+    #[test]
+    fn blocks_are_no_longer_than_the_store_makes_them() {
+        let recipe = recipe(&[BLOCK_BYTES as u32 + 1]);
+        assert_eq!(Recipe::decode(recipe.id, &recipe.encode()), None);
     }
 
     #[test]

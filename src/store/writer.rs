@@ -5,14 +5,13 @@ use std::ffi::OsString;
 use std::fs::{File, FileTimes};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::pack::{self, Batch, EntryId, Kind, Record};
 use super::{Store, StoreError};
-use crate::atomic_file::{AtomicFile, open_folder, sync_folder};
+use crate::atomic_file::{AtomicFile, open_folder, sync_folder, write_checked_at};
 use crate::id::PackId;
 
 /// A pack in the making.
@@ -51,7 +50,7 @@ impl PackWriter {
         }
         let Some(body) = body.as_mut() else { return Ok(()) };
         let (bytes, records) = batch.placed_at(body.end);
-        body.file.file().write_all_at(bytes, body.end).map_err(|source| StoreError::io("write", &dir, source))?;
+        write_checked_at(body.file.file(), bytes, body.end).map_err(|source| StoreError::io("write", &dir, source))?;
         body.end += bytes.len() as u64;
         body.records.extend(records);
         batch.clear();
@@ -64,7 +63,7 @@ impl PackWriter {
         let create = || {
             let folder = open_folder(dir)?;
             let file = AtomicFile::create_in(folder.as_fd(), permissions.file_mode())?;
-            file.file().write_all_at(pack::header(), 0)?;
+            write_checked_at(file.file(), pack::header(), 0)?;
             Ok(Body { file, end: pack::header().len() as u64, records: Vec::new() })
         };
         create().map_err(|source| StoreError::io("make a pack in", dir, source))
@@ -102,7 +101,7 @@ impl PackWriter {
             Some(mut body) => {
                 let (tail, name) = pack::close(&mut body.records, body.end);
                 let close = || {
-                    body.file.file().write_all_at(&tail, body.end)?;
+                    write_checked_at(body.file.file(), &tail, body.end)?;
                     if let Some(modified) = modified {
                         body.file.file().set_times(FileTimes::new().set_modified(modified))?;
                     }

@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::atomic_file::write_checked_at;
 use crate::format::Skeleton;
 use crate::id::{BlockId, ObjectId};
 use crate::manifest::{Content, Manifest};
@@ -134,7 +134,7 @@ impl Assembly {
                 && let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed))
             {
                 let result = run.fill(&self.parts, &mut reader, &mut buffer);
-                if let Err(error) = result.and_then(|()| Ok(file.write_all_at(&buffer, run.offset)?)) {
+                if let Err(error) = result.and_then(|()| Ok(write_checked_at(file, &buffer, run.offset)?)) {
                     failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                     failed.store(true, Ordering::Relaxed);
                 }
@@ -144,7 +144,8 @@ impl Assembly {
         std::thread::scope(|scope| {
             let helpers = workers.min(runs.len()).saturating_sub(1);
             (0..helpers).for_each(|_| {
-                scope.spawn(work);
+                // Where no more threads can be had, those there are do the work.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
             });
             work();
         });

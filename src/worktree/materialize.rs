@@ -60,6 +60,14 @@ pub struct Report {
     pub index_error: Option<io::Error>,
 }
 
+impl Report {
+    /// The files that need another try: those that failed, and all of them if git's index could not be told.
+    pub fn unresolved(&self) -> Vec<Vec<u8>> {
+        let untold = self.index_error.iter().flat_map(|_| &self.done);
+        self.failed.iter().map(|(path, _)| path).chain(untold).cloned().collect()
+    }
+}
+
 /// Materializes what is pending. Files that were changed meanwhile are left alone and not mentioned.
 pub fn materialize(context: &Context, pending: &[Pending], progress: &dyn Progress) -> Report {
     let mut report = Report::default();
@@ -82,7 +90,7 @@ pub fn materialize(context: &Context, pending: &[Pending], progress: &dyn Progre
     report
 }
 
-fn update_index(context: &Context, updates: &HashMap<Vec<u8>, Update>) -> io::Result<()> {
+pub(super) fn update_index(context: &Context, updates: &HashMap<Vec<u8>, Update>) -> io::Result<()> {
     for attempt in 1.. {
         match index_stat::update(&context.repo.index_path(), context.repo.hash_kind(), updates) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < LOCK_TRIES => {
@@ -101,7 +109,7 @@ fn materialize_one(
     pending: &Pending,
     progress: &dyn Progress,
 ) -> Result<Metadata, MaterializeError> {
-    let (folder, name) = open_parent(top, &pending.path).map_err(|_| MaterializeError::Changed)?;
+    let (folder, name) = open_parent(top, &pending.path).map_err(gone)?;
     let (text, target) = read_manifest(&folder, name, &pending.manifest, context)?;
     let manifest = Manifest::parse(&text)?;
     let assembly = Assembly::plan(&context.store, &manifest).or_else(|error| {
@@ -158,7 +166,16 @@ fn open_parent<'a>(top: &Path, path: &'a [u8]) -> io::Result<(OwnedFd, &'a OsStr
 
 fn open_target(folder: &OwnedFd, name: &OsStr) -> Result<File, MaterializeError> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    rustix::fs::openat(folder, name, flags, Mode::empty()).map(File::from).map_err(|_| MaterializeError::Changed)
+    rustix::fs::openat(folder, name, flags, Mode::empty()).map(File::from).map_err(|error| gone(error.into()))
+}
+
+/// A path that is no longer there, or goes through a link now, was changed by someone; all else is a failure.
+fn gone(error: io::Error) -> MaterializeError {
+    use rustix::io::Errno;
+    match Errno::from_io_error(&error) {
+        Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => MaterializeError::Changed,
+        _ => MaterializeError::Io(error),
+    }
 }
 
 /// The target's text, if it is the manifest that was answered.
@@ -181,7 +198,7 @@ fn read_manifest(
     }
 }
 
-fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
+pub(super) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
     let key = |metadata: &Metadata| {
         (
             metadata.dev(),

@@ -16,9 +16,11 @@ pub mod clean;
 pub mod materialize;
 pub mod models;
 pub mod pending;
+pub mod recover;
 pub mod smudge;
 mod source;
 mod stat_cache;
+pub mod track;
 
 /// A repository, its store and its settings.
 pub struct Context {
@@ -60,10 +62,11 @@ impl Context {
 /// The store of a repository, with those of the repositories it borrows from.
 pub fn open_store(repo: &Repo) -> Result<Store, StoreError> {
     let shared = repo.config_string("core.sharedRepository");
-    let alternates = repo.alternate_object_dirs().into_iter().filter_map(|dir| Some(dir.parent()?.join("model")));
+    let mut lenders = repo.alternate_object_dirs();
+    lenders.extend(Repo::environment_object_dirs());
     Store::open(
         &repo.common_dir().join("model"),
-        alternates.collect(),
+        lenders.iter().filter_map(|objects| crate::sync::fetch::store_beside(objects)).collect(),
         Permissions::from_shared_repository(shared.as_deref()),
     )
 }

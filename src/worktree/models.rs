@@ -45,6 +45,19 @@ fn parse(line: &[u8]) -> Result<Tracked, GitError> {
     Ok(Tracked { path: line[tab + 1..].to_vec(), blob })
 }
 
+/// The tracked models that git has as they are, not as manifests.
+pub fn raw(context: &Context) -> Result<Vec<Vec<u8>>, GitError> {
+    let mut raw = Vec::new();
+    for model in tracked(&[])? {
+        let len = context.repo.blob_len(model.blob)?;
+        if len > BYTES_MAX || (len > 0 && !Manifest::looks_like(&context.repo.blob(model.blob)?)) {
+            raw.push(model.path);
+        }
+    }
+    raw.dedup();
+    Ok(raw)
+}
+
 /// The tracked models whose files hold a manifest.
 pub fn unmaterialized(context: &Context, paths: &[OsString]) -> Result<Vec<Pending>, GitError> {
     let mut pending = Vec::new();

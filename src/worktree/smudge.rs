@@ -68,6 +68,24 @@ pub fn answer(context: &Context, head: &Head, text: &[u8]) -> Answer {
     }
 }
 
+/// The manifest as git has it. Git converts line ends before it asks its filter (`core.autocrlf`, `eol=crlf`), which is
+/// seen by the blob's name: text that a user has committed with such line ends is left alone.
+pub fn without_converted_line_ends(context: &Context, head: &Head, text: Vec<u8>) -> Vec<u8> {
+    let Some(blob) = &head.blob else { return text };
+    if !text.contains(&b'\r') {
+        return text;
+    }
+    let mut converted = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        match line.strip_suffix(b"\r\n") {
+            Some(line) => converted.extend_from_slice(&[line, b"\n"].concat()),
+            None => converted.extend_from_slice(line),
+        }
+    }
+    let is_the_blob = context.repo.hash_blob(&converted).is_ok_and(|id| id.to_string().as_bytes() == &blob[..]);
+    if is_the_blob { converted } else { text }
+}
+
 /// The file's bytes, for single-shot use.
 pub fn write(context: &Context, manifest: &Manifest, out: &mut dyn Write) -> Result<(), AssembleError> {
     let plan = Assembly::plan(&context.store, manifest).or_else(|error| {

@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn drained_bytes_give_the_samples_of_the_file() -> io::Result<()> {
         for size in [BYTES_MIN, BYTES_MIN + 4097, 5 * BYTES_MIN - 1] {
-            let bytes: Vec<u8> = (0..size).map(|at| (at * at >> 7) as u8).collect();
+            let bytes: Vec<u8> = (0..size).map(|at| ((at * at) >> 7) as u8).collect();
             let file = tempfile::tempfile()?;
             file.write_all_at(&bytes, 0)?;
             let record = Record { samples: sample_file(&file, size)?, manifest: Vec::new() };

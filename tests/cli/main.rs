@@ -2,5 +2,7 @@
 
 mod checkout;
 mod filter;
+mod install;
 mod scenarios;
 mod support;
+mod track;

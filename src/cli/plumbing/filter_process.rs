@@ -7,10 +7,11 @@ use crate::error::{Error, Result};
 use crate::git::BlobId;
 use crate::git::filter_protocol::{Command, FilterServer, Request, WriteError};
 use crate::manifest::{BYTES_MAX, Manifest};
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 use crate::ui::Ui;
 use crate::worktree::assemble::AssembleError;
 use crate::worktree::pending::{Notes, Pending};
+use crate::worktree::recover::{self, Scope};
 use crate::worktree::smudge::Answer;
 use crate::worktree::{Context, clean, materialize, smudge};
 
@@ -25,10 +26,12 @@ pub fn run(_: Args, ui: &Ui) -> Result {
     let stdin = io::stdin();
     // Only an optimization; a system may allow less.
     let _ = rustix::pipe::fcntl_setpipe_size(stdin.as_fd(), PIPE_BYTES);
-    let mut notes = Notes::new(&context.repo.git_dir());
+    let mut notes = Notes::new(&context.repo.git_dir(), context.store.permissions());
     let outcome = serve(&context, &mut notes, stdin.lock(), io::stdout().lock(), ui);
     let report = materialize::materialize(&context, &notes.pending, ui);
     crate::cli::checkout::tell(&report, ui);
+    notes.finish(&report.unresolved());
+    recover::recover(&context, Scope::Stale, &Silent);
     outcome.map_err(|error| Error::failed(format!("the conversation with git broke off: {error}")))
 }
 
@@ -77,6 +80,7 @@ fn answer_smudge(
     if text.len() as u64 > BYTES_MAX || !Manifest::looks_like(&text) {
         return pass_through(request, &text);
     }
+    let text = smudge::without_converted_line_ends(context, &head, text);
     match smudge::answer(context, &head, &text) {
         Answer::AsIs { warning } => {
             if let Some(warning) = warning {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use crate::error::Result;
 use crate::ui::Ui;
-use crate::worktree::{materialize, pending};
+use crate::worktree::recover::{self, Scope};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -20,8 +20,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     if matches!(args.name.as_str(), "post-checkout" | "post-merge")
         && let Ok(context) = crate::cli::context()
     {
-        let pending = pending::read_all(&context.repo.git_dir());
-        let report = materialize::materialize(&context, &pending, ui);
+        let report = recover::recover(&context, Scope::All, ui);
         crate::cli::checkout::tell(&report, ui);
     }
     Ok(())

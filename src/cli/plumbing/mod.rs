@@ -8,6 +8,7 @@ use crate::ui::Ui;
 mod clean;
 mod filter_process;
 mod hook;
+mod merge_driver;
 mod smudge;
 
 /// Commands that stand in git's configuration and hooks.
@@ -25,6 +26,9 @@ pub enum Command {
     /// Do what a git hook asks for.
     #[command(hide = true)]
     Hook(hook::Args),
+    /// Merge three manifests for git.
+    #[command(hide = true)]
+    MergeDriver(merge_driver::Args),
 }
 
 /// Runs one of them.
@@ -34,6 +38,7 @@ pub fn run(command: Command, ui: &Ui) -> Result {
         Command::Clean(args) => clean::run(args, ui),
         Command::Smudge(args) => smudge::run(args, ui),
         Command::Hook(args) => hook::run(args, ui),
+        Command::MergeDriver(args) => merge_driver::run(args, ui),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Weights look random to a general compressor, because a float spreads what is predictable (sign, exponent) and what is
 //! not (mantissa) over bytes that follow each other. The codec transforms elements and splits them into byte planes
 //! (`planes.rs`), then writes every plane as its statistics call for (`plane.rs`). A block that changed little since a
-//! base block of the same length is written as the difference. `docs/FORMAT-codec.md` has the bytes.
+//! base block of the same length is written as the difference. `docs/FORMAT.md` has the bytes.
 //!
 //! **Limitations.** Order-0 statistics only: what one element tells about its neighbour is not used. A delta is element
 //! by element, so rows that moved find no match.

@@ -238,7 +238,7 @@ fn counts_are_checked_before_memory_is_taken() {
     assert_eq!(out, [0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]);
 }
 
-/// The bytes that `docs/FORMAT-codec.md` shows.
+/// The bytes that `docs/FORMAT.md` shows.
 #[test]
 fn the_documented_example() {
     let plain = [0x80, 0x3f, 0x80, 0x3f, 0x80, 0x3f, 0x80, 0x3f, 0x80, 0x3f, 0x55];

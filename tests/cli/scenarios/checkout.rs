@@ -22,6 +22,7 @@ fn every_way_to_another_version_writes_its_bytes() {
         for (args, seed) in steps {
             repo.git(args).ok();
             repo.assert_holds("m.safetensors", &model(seed));
+            assert_eq!(repo.is_materialized("m.safetensors"), env.is_deferred(), "{args:?}");
             repo.assert_settled();
         }
     });

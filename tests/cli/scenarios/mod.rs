@@ -1,5 +1,19 @@
 //! What people do with git all day, on models: git-lfs's own integration tests and more, most of them run twice, with
 //! files restored through git and after it.
 
+mod alternates;
+mod archive;
 mod checkout;
 mod clone;
+mod eol;
+mod hash_object;
+mod merge;
+mod names;
+mod read_only;
+mod rebase;
+mod stash;
+mod submodule;
+mod symlinks;
+mod umask;
+mod worktree;
+mod zero_length;

@@ -56,8 +56,8 @@ impl Env {
     /// A fresh environment whose git has the filter in its global configuration.
     pub fn new() -> Self {
         let env = Self::bare();
-        let config = "[filter \"model\"]\n\tprocess = git-model filter-process\n\tclean = git-model clean %f\n\
-                      \tsmudge = git-model smudge %f\n\trequired = true\n";
+        let config = "[filter \"model\"]\n\tprocess = git-model filter-process\n\tclean = git-model clean -- %f\n\
+                      \tsmudge = git-model smudge -- %f\n\trequired = true\n";
         let path = env.home().join(".gitconfig");
         let before = std::fs::read_to_string(&path).expect("a configuration");
         std::fs::write(&path, before + config).expect("written");
@@ -187,12 +187,18 @@ impl Repo<'_> {
 
     /// How many files the filter is asked for by this command.
     pub fn filtered(&self, args: &[&str]) -> usize {
+        self.filtered_paths(args).len()
+    }
+
+    /// Which files the filter is asked for by this command.
+    pub fn filtered_paths(&self, args: &[&str]) -> Vec<String> {
         let mut command = self.git_command(args);
         let trace = self.env.root().join("trace");
         let _ = std::fs::remove_file(&trace);
         command.env("GIT_TRACE_PACKET", &trace);
         self.env.run(command).ok();
-        let trace = std::fs::read_to_string(&trace).unwrap_or_default();
-        trace.lines().filter(|line| line.contains("> command=clean") || line.contains("> command=smudge")).count()
+        let trace = std::fs::read(&trace).unwrap_or_default();
+        let trace = String::from_utf8_lossy(&trace);
+        trace.lines().filter_map(|line| line.split_once("> pathname=").map(|(_, path)| path.to_owned())).collect()
     }
 }

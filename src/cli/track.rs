@@ -1,0 +1,108 @@
+//! `git model track`.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use super::table::Table;
+use crate::error::{Error, Kind, Result};
+use crate::git::install::quote;
+use crate::git::{Git, path_for_user};
+use crate::progress::Progress;
+use crate::ui::{self, Ui};
+use crate::worktree::models;
+use crate::worktree::track::{self, Outcome, Proposal, TrackError};
+
+/// Make models of files: git keeps them tensor by tensor.
+///
+/// Writes the patterns to `.gitattributes` in the current folder; commit that file. Quote patterns, so that the shell
+/// does not expand them: `git model track '*.safetensors'`. Without a pattern it looks for weight files by their content
+/// and proposes patterns.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Patterns, files or folders.
+    patterns: Vec<OsString>,
+
+    /// Add the proposed patterns.
+    #[arg(short, long, conflicts_with = "patterns")]
+    yes: bool,
+}
+
+pub fn run(args: Args, ui: &Ui) -> Result {
+    let context = super::context()?;
+    let dir = super::current_dir()?;
+    let patterns = if args.patterns.is_empty() {
+        let proposals = track::propose(&dir)?;
+        if proposals.is_empty() {
+            ui.note("no weight files here that are not models already");
+            return Ok(());
+        }
+        if !args.yes {
+            return show(&proposals, ui);
+        }
+        proposals.into_iter().map(|proposal| proposal.pattern).collect()
+    } else {
+        args.patterns.iter().map(|typed| track::pattern(typed, &dir)).collect::<std::result::Result<Vec<_>, _>>()?
+    };
+    for pattern in patterns {
+        let outcome = track::track(&dir, &pattern)?;
+        let pattern = String::from_utf8_lossy(&pattern).into_owned();
+        match outcome {
+            Outcome::Added => ui.note(&format!("`{pattern}` is tracked; commit `.gitattributes`")),
+            Outcome::Overruled => ui.warn(&format!(
+                "`{pattern}` has its line in `.gitattributes`, but another one overrules it: see \
+                 `git check-attr -a PATH` for one of its files, and `.git/info/attributes`"
+            )),
+            _ => ui.note(&format!("`{pattern}` is tracked already")),
+        }
+    }
+    tell_raw(&models::raw(&context)?, ui)?;
+    if Git::new(["config", "--get", "filter.model.process"]).answer()?.is_none() {
+        ui.warn("git does not call git-model yet; run `git model install`");
+    }
+    Ok(())
+}
+
+/// Data on stdout: pattern, files, bytes, formats.
+fn show(proposals: &[Proposal], ui: &Ui) -> Result {
+    let mut table = Table::default();
+    for proposal in proposals {
+        let files = if proposal.files == 1 { "1 file".to_owned() } else { format!("{} files", proposal.files) };
+        let pattern = quote(OsStr::from_bytes(&proposal.pattern));
+        table.row([pattern, files, ui::bytes(proposal.bytes), proposal.formats.join(", ")]);
+    }
+    ui.print(&table.text())?;
+    ui.note("track them all with `git model track --yes`, or some with `git model track PATTERN`");
+    Ok(())
+}
+
+/// Files that were committed before they were tracked.
+fn tell_raw(raw: &[Vec<u8>], ui: &Ui) -> Result {
+    if raw.is_empty() {
+        return Ok(());
+    }
+    let mut command = "git add --renormalize --".to_owned();
+    for path in raw {
+        let path = path_for_user(path)?;
+        ui.note(&format!("`{}` is in git as it is, not tensor by tensor", path.to_string_lossy()));
+        command += &format!(" {}", quote(&path));
+    }
+    ui.note(&format!("convert with: {command}"));
+    Ok(())
+}
+
+impl From<TrackError> for Error {
+    fn from(error: TrackError) -> Self {
+        let usage = Self::new(Kind::Usage, error.to_string());
+        match error {
+            TrackError::Negative(_) => {
+                usage.hint("for a name that starts with `!`, write `\\!`; to leave files out, run `git model untrack`")
+            }
+            TrackError::Macro(_) => usage.hint("write the letters in the brackets in another order: `[rat]`"),
+            TrackError::Empty => usage.hint("run `git model track` without a pattern for proposals"),
+            TrackError::Outside(_) => usage.hint("run it in the folder that the files are in, or above"),
+            TrackError::TooWide(_) => usage.hint("name the files' endings: `git model track '*.safetensors'`"),
+            TrackError::Io(_) => Self::failed(error.to_string()),
+            TrackError::Git(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Our hooks, beside those of others.
+//!
+//! Git from 2.54 on runs hooks that stand in its configuration, before the one in the hooks folder: there, two settings
+//! per hook are all. For older versions a small shell script takes the hook's place, does our part and hands on to the
+//! hook that was there before, kept as `<event>.git-model-previous`. Where another tool rules the hooks
+//! (`core.hooksPath`, husky, lefthook, pre-commit, overcommit), nothing is written: the caller gets the lines to add.
+//!
+//! **Limitations.** A hook that tells its event from its own file name sees the kept name after installation on an older
+//! git. A new hook that another tool puts over our script is left alone, and so is what it replaced.
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::install::{self, Program, Scope};
+use super::{Git, GitError, git_version};
+use crate::atomic_file::{AtomicFile, mode_by_umask, open_folder, sync_folder};
+
+/// The events we have hooks for.
+pub const EVENTS: [&str; 2] = ["post-checkout", "post-merge"];
+
+const SHIM: &str = include_str!("../../hooks/shim.sh");
+const SHIM_MARK: &str = "# git-model hook shim ";
+const PREVIOUS: &str = "git-model-previous";
+/// The first git that runs hooks from its configuration.
+const CONFIG_HOOKS_SINCE: (u32, u32) = (2, 54);
+
+/// Why hooks could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum HookError {
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// The file system refused.
+    #[error("cannot change `{}`: {source}", path.display())]
+    Io {
+        /// The hook.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl HookError {
+    fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.into(), source }
+    }
+}
+
+/// How it is with one hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Ours runs.
+    Installed,
+    /// Ours does not run.
+    Absent,
+    /// Another tool rules this hook; ours runs once these lines are added.
+    Ruled {
+        /// Where to add them.
+        file: PathBuf,
+        /// The lines.
+        snippet: String,
+    },
+    /// There already is a kept hook, and another one in place of our script.
+    Blocked {
+        /// The kept one.
+        previous: PathBuf,
+    },
+}
+
+/// The hooks of the repository around the current folder.
+pub struct Hooks {
+    dir: PathBuf,
+    program: Program,
+    by_config: bool,
+    has_hooks_path: bool,
+    top: Option<PathBuf>,
+}
+
+impl Hooks {
+    /// Looks where they are. `top` is the work tree's top.
+    pub fn find(program: Program, top: Option<PathBuf>) -> Result<Self, GitError> {
+        let dir = Git::new(["rev-parse", "--git-path", "hooks"]).output()?;
+        let dir = Path::new(OsStr::from_bytes(dir.strip_suffix(b"\n").unwrap_or(&dir)));
+        let dir = std::path::absolute(dir).map_err(|error| GitError::read("the hooks' folder", error))?;
+        let has_hooks_path = Git::new(["config", "--get", "core.hooksPath"]).answer()?.is_some();
+        Ok(Self { dir, program, by_config: git_version()? >= CONFIG_HOOKS_SINCE, has_hooks_path, top })
+    }
+
+    /// Installs ours for every event. `scope` is where the settings go if git takes hooks from there.
+    pub fn install(&self, scope: Scope) -> Result<Vec<(&'static str, State)>, HookError> {
+        EVENTS.into_iter().map(|event| Ok((event, self.install_one(event, scope)?))).collect()
+    }
+
+    /// Removes ours for every event; whether there were any.
+    pub fn uninstall(&self, scope: Scope) -> Result<bool, HookError> {
+        let mut any = false;
+        for event in EVENTS {
+            any |= !install::remove_sections(scope, &[&section(event)])?.is_empty();
+            any |= self.remove_shim(event)?;
+        }
+        Ok(any)
+    }
+
+    /// How it is now.
+    pub fn state(&self) -> Result<Vec<(&'static str, State)>, HookError> {
+        EVENTS.into_iter().map(|event| Ok((event, self.state_of(event)?))).collect()
+    }
+
+    fn install_one(&self, event: &str, scope: Scope) -> Result<State, HookError> {
+        if self.by_config {
+            let settings = [
+                (format!("{}.event", section(event)), event.to_owned()),
+                (format!("{}.command", section(event)), self.command(event)),
+            ];
+            install::write(scope, &settings)?;
+            self.remove_shim(event)?;
+            return Ok(State::Installed);
+        }
+        match self.state_of(event)? {
+            State::Absent => self.write_shim(event)?,
+            // The script itself may be an older one, or call another binary.
+            State::Installed if is_shim(&self.path(event)) => self.write_shim(event)?,
+            other => return Ok(other),
+        }
+        Ok(State::Installed)
+    }
+
+    fn state_of(&self, event: &str) -> Result<State, HookError> {
+        let key = format!("{}.command", section(event));
+        if self.by_config && Git::new(["config", "--get", &key]).answer()?.is_some() {
+            return Ok(State::Installed);
+        }
+        let path = self.path(event);
+        let text = std::fs::read(&path).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
+        let calls_us = |text: &str| text.contains("git-model") && text.contains(&format!("hook {event}"));
+        if calls_us(&text) {
+            return Ok(State::Installed);
+        }
+        if self.by_config {
+            return Ok(State::Absent);
+        }
+        if let Some((file, snippet)) = self.ruler(event, &text) {
+            let is_added = std::fs::read_to_string(&file).is_ok_and(|text| calls_us(&text));
+            return Ok(if is_added { State::Installed } else { State::Ruled { file, snippet } });
+        }
+        let previous = self.previous(event);
+        if exists(&path) && exists(&previous) {
+            return Ok(State::Blocked { previous });
+        }
+        Ok(State::Absent)
+    }
+
+    /// The file of the tool that rules this hook, and what to add to it.
+    fn ruler(&self, event: &str, text: &str) -> Option<(PathBuf, String)> {
+        let program = self.program.as_str();
+        let in_top = |name: &str| self.top.as_ref().unwrap_or(&self.dir).join(name);
+        let line =
+            format!("if command -v {program} >/dev/null 2>&1; then {program} hook {event} \"$@\" </dev/null; fi\n");
+        if text.contains("pre-commit.com") {
+            let snippet = format!(
+                "- repo: local\n  hooks:\n  - id: git-model-{event}\n    name: git-model\n    language: system\n    \
+                 entry: {program} hook {event}\n    stages: [{event}]\n    always_run: true\n    pass_filenames: false\n"
+            );
+            return Some((in_top(".pre-commit-config.yaml"), snippet));
+        }
+        if text.contains("lefthook") {
+            let snippet = format!("{event}:\n  commands:\n    git-model:\n      run: {program} hook {event} {{0}}\n");
+            return Some((in_top("lefthook.yml"), snippet));
+        }
+        // Husky's own are in `.husky/_`, the user's in `.husky`.
+        if let Some(dir) = self.dir.parent().filter(|_| self.dir.ends_with(".husky/_")) {
+            return Some((dir.join(event), line));
+        }
+        let is_ruled = self.has_hooks_path || text.contains("overcommit") || text.contains("husky");
+        is_ruled.then(|| (self.path(event), line))
+    }
+
+    fn path(&self, event: &str) -> PathBuf {
+        self.dir.join(event)
+    }
+
+    fn previous(&self, event: &str) -> PathBuf {
+        self.dir.join(format!("{event}.{PREVIOUS}"))
+    }
+
+    /// Git adds ` "$@"`. Without git-model, the hook succeeds.
+    fn command(&self, event: &str) -> String {
+        let program = self.program.as_str();
+        format!("command -v {program} >/dev/null 2>&1 || exit 0; {program} hook {event}")
+    }
+
+    fn write_shim(&self, event: &str) -> Result<(), HookError> {
+        let path = self.path(event);
+        let text = SHIM.replace("@EVENT@", event).replace("@PROGRAM@", self.program.as_str());
+        if std::fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
+            return Ok(());
+        }
+        let write = || {
+            std::fs::create_dir_all(&self.dir)?;
+            if exists(&path) && !is_shim(&path) {
+                // A crash from here on is made up for by the next installation: it finds the kept hook and no other.
+                std::fs::rename(&path, self.previous(event))?;
+            }
+            let folder = open_folder(&self.dir)?;
+            let file = AtomicFile::create_in(folder.as_fd(), mode_by_umask(0o777))?;
+            file.file().write_all(text.as_bytes())?;
+            file.file().sync_data()?;
+            file.persist(OsStr::new(event))?;
+            sync_folder(folder)
+        };
+        write().map_err(|source| HookError::io(&path, source))
+    }
+
+    /// Takes our script away, wherever another tool may have moved it, and puts the kept hook back in its place.
+    fn remove_shim(&self, event: &str) -> Result<bool, HookError> {
+        let mut any = false;
+        for path in [self.path(event), self.dir.join(format!("{event}.legacy")), self.dir.join(format!("{event}.old"))]
+        {
+            if !is_shim(&path) {
+                continue;
+            }
+            any = true;
+            let previous = self.previous(event);
+            let restored =
+                if exists(&previous) { std::fs::rename(previous, &path) } else { std::fs::remove_file(&path) };
+            restored.map_err(|source| HookError::io(&path, source))?;
+        }
+        Ok(any)
+    }
+}
+
+fn section(event: &str) -> String {
+    format!("hook.git-model-{event}")
+}
+
+fn is_shim(path: &Path) -> bool {
+    let is_file = path.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+    is_file && std::fs::read_to_string(path).is_ok_and(|text| text.contains(SHIM_MARK))
+}
+
+/// A link that leads nowhere is there, too.
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}

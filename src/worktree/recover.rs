@@ -1,0 +1,71 @@
+//! Finishes what a killed filter has left undone: files that still hold their manifests, index entries with the stat
+//! data of a manifest for a file that is whole, temporary files.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::materialize::{self, Report};
+use super::pending::{self, Pending};
+use super::{Context, clean};
+use crate::atomic_file;
+use crate::git::index_stat::Update;
+use crate::progress::Progress;
+
+/// Whose notes are taken up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Of all processes: a hook runs while its filter still waits for git.
+    All,
+    /// Of processes that have ended.
+    Stale,
+}
+
+/// Materializes what is noted on disk and mends the index for files that are whole already.
+pub fn recover(context: &Context, scope: Scope, progress: &dyn Progress) -> Report {
+    let mut total = Report::default();
+    for note in pending::read_all(&context.repo.git_dir()) {
+        if scope == Scope::Stale && !note.is_stale {
+            continue;
+        }
+        let mut report = materialize::materialize(context, &note.pending, progress);
+        if note.is_stale {
+            mend(context, &note.pending, &mut report);
+            note.finish(&report.unresolved());
+        }
+        total.done.append(&mut report.done);
+        total.failed.append(&mut report.failed);
+        total.index_error = total.index_error.or(report.index_error);
+    }
+    total
+}
+
+/// A filter that was killed after it had put a file in place may not have told git.
+fn mend(context: &Context, pending: &[Pending], report: &mut Report) {
+    let mut updates = HashMap::new();
+    for pending in pending {
+        let Some(path) = context.file_path(&pending.path) else { continue };
+        path.parent().map(atomic_file::remove_stale);
+        if report.done.contains(&pending.path) || context.repo.index_blob(&pending.path) != Some(pending.manifest) {
+            continue;
+        }
+        if let Some(metadata) = whole_file(context, &path, pending) {
+            let blob = pending.manifest.as_bytes().to_vec();
+            updates.insert(pending.path.clone(), Update { blob, metadata });
+        }
+    }
+    if !updates.is_empty()
+        && let Err(error) = materialize::update_index(context, &updates)
+    {
+        report.index_error.get_or_insert(error);
+    }
+}
+
+/// The file's metadata, if its content is what the noted manifest describes.
+fn whole_file(context: &Context, path: &Path, pending: &Pending) -> Option<std::fs::Metadata> {
+    let before = std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    let mut file = std::fs::File::open(path).ok()?;
+    let cleaned = clean::clean(context, &pending.path, &mut file).ok()?;
+    let is_same = context.repo.hash_blob(&cleaned.text).ok()? == pending.manifest;
+    let after = std::fs::symlink_metadata(path).ok()?;
+    (is_same && materialize::is_same_file(&before, &after)).then_some(after)
+}
