@@ -14,6 +14,8 @@ use crate::ui::Ui;
 use crate::worktree::{Context, OpenError};
 
 mod checkout;
+mod fsck;
+mod gc;
 mod install;
 pub mod plumbing;
 mod table;
@@ -48,6 +50,8 @@ enum Command {
     Track(track::Args),
     Untrack(untrack::Args),
     Checkout(checkout::Args),
+    Gc(gc::Args),
+    Fsck(fsck::Args),
     #[command(flatten)]
     Plumbing(plumbing::Command),
 }
@@ -69,6 +73,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Track(args) => track::run(args, &ui),
         Command::Untrack(args) => untrack::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
+        Command::Gc(args) => gc::run(args, &ui),
+        Command::Fsck(args) => fsck::run(args, &ui),
         Command::Plumbing(command) => plumbing::run(command, &ui),
     };
     match result {

@@ -138,7 +138,7 @@ fn collect(test: &TestStore, keep: &[ObjectId]) {
         }
     }
     let options = crate::store::gc::Options {
-        grace: crate::store::gc::GRACE_DEFAULT,
+        grace: crate::store::gc::Grace::DEFAULT.duration(),
         dry_run: false,
         now: std::time::SystemTime::now(),
     };
