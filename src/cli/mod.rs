@@ -16,6 +16,8 @@ use crate::worktree::{Context, OpenError};
 mod checkout;
 mod completions;
 mod demo;
+mod fsck;
+mod gc;
 mod install;
 mod man;
 pub mod plumbing;
@@ -56,6 +58,8 @@ enum Command {
     Man(man::Args),
     #[command(hide = true)]
     Completions(completions::Args),
+    Gc(gc::Args),
+    Fsck(fsck::Args),
     #[command(flatten)]
     Plumbing(plumbing::Command),
 }
@@ -80,6 +84,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Demo(args) => demo::run(args, &ui),
         Command::Man(args) => man::run(args, &ui),
         Command::Completions(args) => completions::run(args, &ui),
+        Command::Gc(args) => gc::run(args, &ui),
+        Command::Fsck(args) => fsck::run(args, &ui),
         Command::Plumbing(command) => plumbing::run(command, &ui),
     };
     match result {

@@ -27,6 +27,7 @@ use crate::id::ObjectId;
 use crate::progress::Progress;
 
 mod copy;
+mod grace;
 mod mark;
 mod plan;
 mod sweep;
@@ -34,8 +35,8 @@ mod sweep;
 mod tests;
 mod tidy;
 
-/// How long what nothing needs is kept: as long as git keeps its own.
-pub const GRACE_DEFAULT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+pub use grace::Grace;
+
 /// With a shorter grace period than this, no git command may be at work.
 const GRACE_OF_COMMANDS: Duration = Duration::from_secs(60 * 60);
 

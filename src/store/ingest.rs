@@ -258,7 +258,10 @@ impl Ingest {
         })
     }
 
-    fn new_lane(&mut self, spec: ObjectSpec) -> Arc<Lane> {
+    fn new_lane(&mut self, mut spec: ObjectSpec) -> Arc<Lane> {
+        // A base is read again where the object begins to differ from it; one that is not whole cannot be.
+        let is_stored = |id: &BlockId| self.shared.packs.find(id.as_bytes(), Kind::Block).is_some();
+        spec.base = spec.base.filter(|base| base.blocks.iter().all(|(id, _)| is_stored(id)));
         let lane = Arc::new(Lane { spec, state: Mutex::default() });
         self.lanes.push(Arc::clone(&lane));
         lane

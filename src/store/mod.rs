@@ -19,6 +19,7 @@ mod adopt;
 mod check;
 mod chunker;
 pub mod codec;
+pub mod fsck;
 pub mod gc;
 mod ingest;
 mod lock;
@@ -144,6 +145,10 @@ impl PackSet {
             .iter()
             .enumerate()
             .filter_map(move |(at, pack)| pack.find(&id, kind).map(|record| Found { pack, at, record }))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Pack>> {
+        self.packs.iter()
     }
 
     pub(crate) fn pack(&self, at: usize) -> &Arc<Pack> {

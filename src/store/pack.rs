@@ -118,6 +118,14 @@ impl Entry {
             && is_delta == (record.depth > 0)
     }
 
+    /// The length of the entry that starts with these bytes, as far as its header can be believed.
+    pub fn len_at(start: &[u8]) -> Option<u64> {
+        let header = start.get(..ENTRY_HEADER_LEN)?;
+        let stored_len = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
+        let base_len = if header[3] & FLAG_DELTA != 0 { 32 } else { 0 };
+        matches!(header[0], 1 | 2).then_some(ENTRY_HEADER_LEN as u64 + base_len + u64::from(stored_len))
+    }
+
     /// Reads the header at the start of an entry's bytes.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let header = bytes.get(..ENTRY_HEADER_LEN)?;
@@ -374,6 +382,23 @@ impl Pack {
             }
         }
         None
+    }
+
+    /// Whether the bytes that nothing else guards are what was written: the entries follow each other without gaps, and
+    /// what is reserved in the footer is zero.
+    pub fn verify_frame(&self, file: &File) -> io::Result<bool> {
+        let mut spans: Vec<(u64, u32)> = self.records().map(|record| (record.offset, record.len)).collect();
+        spans.sort_unstable();
+        let mut end = MAGIC.len() as u64;
+        for (offset, len) in spans {
+            if offset != end {
+                return Ok(false);
+            }
+            end += u64::from(len);
+        }
+        let mut reserved = [0; 8];
+        file.read_exact_at(&mut reserved, self.entries_end + self.index().len() as u64 + 16)?;
+        Ok(end == self.entries_end && reserved == [0; 8])
     }
 
     /// Where the entries end.

@@ -61,6 +61,15 @@ impl BlockReader {
         bytes: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), DecodeError> {
+        self.decode_entry(entry, bytes, out)?;
+        if BlockId::of(out) == *id { Ok(()) } else { Err(DecodeError::Damaged("it is not what was written".into())) }
+    }
+
+    /// Decodes an entry of some pack into `out`. Whether the bytes are right is for the caller to say.
+    ///
+    /// # Errors
+    /// The entry cannot be decoded; or its base is missing or damaged everywhere.
+    pub(crate) fn decode_entry(&mut self, entry: &Entry, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
         if entry.plain_len as usize > BLOCK_BYTES_MAX {
             return Err(DecodeError::Damaged("it is longer than any block".into()));
         }
@@ -80,8 +89,7 @@ impl BlockReader {
             }
         };
         self.spare.push(base);
-        result?;
-        if BlockId::of(out) == *id { Ok(()) } else { Err(DecodeError::Damaged("it is not what was written".into())) }
+        result
     }
 
     /// Checks a block without handing out its bytes.

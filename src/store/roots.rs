@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::gc::Roots;
 use crate::git::{BlobId, GitError, reachable};
 use crate::id::ObjectId;
 use crate::manifest::{BYTES_MAX, Manifest, PREFIX, ParseError, VERSION};
@@ -32,8 +33,37 @@ pub struct Kept {
     pub blob: BlobId,
     /// What it says; or why it is not whole, which happens where people edit or merge by hand.
     pub manifest: Result<Manifest, ParseError>,
-    /// Every object it names.
-    pub objects: HashSet<ObjectId>,
+    /// Every object it names; `None` if it is of a kind that this program cannot tell them from.
+    pub objects: Option<HashSet<ObjectId>>,
+}
+
+/// What git's history needs: every object of every manifest in it.
+pub struct History {
+    common_dir: PathBuf,
+}
+
+impl History {
+    /// The history of the repository with this folder, which all its work trees share.
+    pub const fn new(common_dir: PathBuf) -> Self {
+        Self { common_dir }
+    }
+}
+
+impl Roots for History {
+    fn for_each(&self, visit: &mut dyn FnMut(ObjectId)) -> Result<(), RootsError> {
+        for_each_manifest(&self.common_dir, &mut |kept| match (kept.objects, kept.manifest) {
+            (Some(objects), _) => {
+                objects.into_iter().for_each(&mut *visit);
+                Ok(())
+            }
+            (None, Err(source)) => Err(RootsError::Unreadable { blob: kept.blob, source }),
+            (None, Ok(_)) => Ok(()),
+        })
+    }
+
+    fn commands_at_work(&self) -> Vec<PathBuf> {
+        reachable::index_locks(&self.common_dir)
+    }
 }
 
 /// Calls `visit` with every manifest that git can still bring back.
@@ -41,25 +71,22 @@ pub struct Kept {
 /// A broken text of this version counts with everything in it that looks like an object's name.
 ///
 /// # Errors
-/// A history that cannot be walked completely, and a manifest of a version this program does not know.
-pub fn for_each_manifest(common_dir: &Path, mut visit: impl FnMut(Kept)) -> Result<(), RootsError> {
-    reachable::blobs_starting_with(common_dir, PREFIX, BYTES_MAX, |blob, text| {
-        visit(read(blob, text)?);
-        Ok(())
-    })
+/// A history that cannot be walked completely, and those of `visit`.
+pub fn for_each_manifest(
+    common_dir: &Path,
+    visit: &mut dyn FnMut(Kept) -> Result<(), RootsError>,
+) -> Result<(), RootsError> {
+    reachable::blobs_starting_with(common_dir, PREFIX, BYTES_MAX, |blob, text| visit(read(blob, text)))
 }
 
-/// The git commands at work, by the lock each holds.
-pub fn commands_at_work(common_dir: &Path) -> Vec<PathBuf> {
-    reachable::index_locks(common_dir)
-}
-
-fn read(blob: BlobId, text: &[u8]) -> Result<Kept, RootsError> {
-    match Manifest::parse(text) {
-        Ok(manifest) => Ok(Kept { blob, objects: manifest.objects().collect(), manifest: Ok(manifest) }),
-        Err(source) if is_of_another_kind(text) => Err(RootsError::Unreadable { blob, source }),
-        Err(error) => Ok(Kept { blob, manifest: Err(error), objects: names_in(text) }),
-    }
+fn read(blob: BlobId, text: &[u8]) -> Kept {
+    let manifest = Manifest::parse(text);
+    let objects = match &manifest {
+        Ok(manifest) => Some(manifest.objects().collect()),
+        Err(_) if is_of_another_kind(text) => None,
+        Err(_) => Some(names_in(text)),
+    };
+    Kept { blob, manifest, objects }
 }
 
 /// Whether the first line is a whole header, but not one whose objects' names stand in the text as we know them.
@@ -90,20 +117,18 @@ mod tests {
         let text = format!(
             "{{\"git-model\":1,\"format\":\"opaque\",\"size\":1}}\n<<<<<<<\n{{\"sha256\":\"{a}\"}}\n=======\n{{\"sha256\":\"{b}\"}}\n"
         );
-        let kept = read(blob(), text.as_bytes()).expect("kept");
+        let kept = read(blob(), text.as_bytes());
         assert!(kept.manifest.is_err());
-        assert_eq!(kept.objects, HashSet::from([a, b]));
-        let cut = read(blob(), &text.as_bytes()[..20]).expect("kept");
-        assert_eq!(cut.objects.len(), 0);
+        assert_eq!(kept.objects, Some(HashSet::from([a, b])));
+        assert_eq!(read(blob(), &text.as_bytes()[..20]).objects, Some(HashSet::new()));
     }
 
     #[test]
-    fn other_versions_are_refused_by_name() {
+    fn of_other_versions_no_object_can_be_told() {
         for text in
             ["{\"git-model\":2}\n", "{\"git-model\":\"x\"}", "{\"git-model\":1,\"format\":\"x\",\"key\":\"k\"}\n"]
         {
-            let error = read(blob(), text.as_bytes()).expect_err(text);
-            assert!(error.to_string().contains("blob 1234567890"), "{error}");
+            assert_eq!(read(blob(), text.as_bytes()).objects, None, "{text}");
         }
     }
 }

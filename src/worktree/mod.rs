@@ -17,6 +17,7 @@ pub mod materialize;
 pub mod models;
 pub mod pending;
 pub mod recover;
+pub mod restore;
 pub mod smudge;
 mod source;
 mod stat_cache;

@@ -1,0 +1,84 @@
+//! `git model gc`.
+
+use std::time::SystemTime;
+
+use crate::error::{Error, Kind, Result};
+use crate::progress::Progress;
+use crate::store::gc::{self, GcError, Grace, Options, Report};
+use crate::store::roots::History;
+use crate::ui::{self, Ui};
+
+/// Delete what history no longer needs, and put small packs together.
+///
+/// Kept is what any ref, reflog, stash, index or unfinished merge of any work tree can still bring back, and whatever
+/// was stored or used within the grace period (`model.gc.grace`, 14 days). It is safe while other commands work.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only tell what would be done.
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+
+    /// Keep what is younger than this: `14 days`, `2w`, `12h`, `never` to delete nothing.
+    ///
+    /// With 0, everything that history does not need goes at once; no other command may be at work in the repository.
+    #[arg(long, value_name = "TIME")]
+    grace: Option<Grace>,
+}
+
+pub fn run(args: Args, ui: &Ui) -> Result {
+    let context = super::context()?;
+    let grace = match (args.grace, context.repo.config_string("model.gc.grace")) {
+        (Some(grace), _) => grace,
+        (None, Some(text)) => text.parse().map_err(|error| {
+            Error::new(Kind::Usage, format!("`model.gc.grace` is not a time: {error}"))
+                .hint("set it with `git config model.gc.grace '14 days'`")
+        })?,
+        (None, None) => Grace::DEFAULT,
+    };
+    let options = Options { grace: grace.duration(), dry_run: args.dry_run, now: SystemTime::now() };
+    let report = gc::gc(&context.store, &History::new(context.repo.common_dir()), &options, ui).map_err(explain)?;
+    tell(&report, args.dry_run, ui);
+    match report.damaged.len() {
+        0 => Ok(()),
+        count => Err(Error::new(Kind::Found, format!("{count} packs are damaged and stay as they are"))
+            .hint("run `git model fsck --repair`")),
+    }
+}
+
+fn tell(report: &Report, dry_run: bool, ui: &Ui) {
+    for (path, what) in &report.damaged {
+        ui.warn(&format!("`{}` is damaged: {what}", path.display()));
+    }
+    if report.missing_objects > 0 {
+        ui.note(&format!("{} objects that history names are not in this store", report.missing_objects));
+    }
+    let verb = if dry_run { "would become" } else { "are now" };
+    ui.note(&format!(
+        "{} packs of {} {verb} {} of {}",
+        report.packs_before,
+        ui::bytes(report.bytes_before),
+        report.packs_after,
+        ui::bytes(report.bytes_after)
+    ));
+    if report.bytes_in_grace > 0 {
+        ui.note(&format!("{} are kept for the grace period only", ui::bytes(report.bytes_in_grace)));
+    }
+    if report.spared_packs > 0 {
+        ui.note(&format!("{} packs stayed, as somebody began to use them", report.spared_packs));
+    }
+}
+
+fn explain(error: GcError) -> Error {
+    let failure = Error::failed(error.to_string());
+    match error {
+        GcError::Store(error) => error.into(),
+        GcError::Roots(_) => failure,
+        GcError::CommandAtWork(_) => failure
+            .hint("wait until it has ended; if none is running, delete the file")
+            .hint("or use a longer `--grace`"),
+        GcError::Quarantine { quarantine, .. } => failure
+            .hint("run `git model fsck --repair`, with the files they belong to in the work tree if you have them")
+            .hint(format!("if what is missing can be fetched or is not wanted, delete `{}`", quarantine.display())),
+        GcError::NoSpace { .. } => failure.hint("make room, then run `git model gc` again"),
+    }
+}
