@@ -9,11 +9,13 @@
 //! - [`merge`]: three manifests to one.
 //! - [`store`]: objects, packs, index, codecs, collection and checks.
 //! - [`git`]: everything that talks to git: config, index, filter protocol, processes.
+//! - [`demo`]: the main job, shown on a small model.
 //! - [`progress`]: how the library tells what it is doing.
 
 pub mod atomic_file;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod error;
 pub mod format;
 pub mod git;

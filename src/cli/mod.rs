@@ -14,9 +14,12 @@ use crate::ui::Ui;
 use crate::worktree::{Context, OpenError};
 
 mod checkout;
+mod completions;
+mod demo;
 mod fsck;
 mod gc;
 mod install;
+mod man;
 pub mod plumbing;
 mod table;
 mod track;
@@ -52,6 +55,11 @@ enum Command {
     Checkout(checkout::Args),
     Gc(gc::Args),
     Fsck(fsck::Args),
+    Demo(demo::Args),
+    #[command(hide = true)]
+    Man(man::Args),
+    #[command(hide = true)]
+    Completions(completions::Args),
     #[command(flatten)]
     Plumbing(plumbing::Command),
 }
@@ -75,6 +83,9 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Gc(args) => gc::run(args, &ui),
         Command::Fsck(args) => fsck::run(args, &ui),
+        Command::Demo(args) => demo::run(args, &ui),
+        Command::Man(args) => man::run(args, &ui),
+        Command::Completions(args) => completions::run(args, &ui),
         Command::Plumbing(command) => plumbing::run(command, &ui),
     };
     match result {

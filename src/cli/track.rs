@@ -20,6 +20,7 @@ use crate::worktree::track::{self, Outcome, Proposal, TrackError};
 #[derive(clap::Args)]
 pub struct Args {
     /// Patterns, files or folders.
+    #[arg(value_name = "PATTERN")]
     patterns: Vec<OsString>,
 
     /// Add the proposed patterns.

@@ -14,7 +14,7 @@ use crate::worktree::track::{self, Outcome};
 #[derive(clap::Args)]
 pub struct Args {
     /// Patterns, as they were tracked.
-    #[arg(required = true)]
+    #[arg(required = true, value_name = "PATTERN")]
     patterns: Vec<OsString>,
 }
 

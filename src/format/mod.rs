@@ -224,15 +224,31 @@ const PARSERS: &[(&str, Parser)] = &[
 /// # Errors
 /// Only those of reading; bytes that break a format's rules are [`Detected::Malformed`].
 pub fn detect(source: &dyn Source) -> io::Result<Detected> {
-    for (format, parse) in PARSERS {
-        match parse(source) {
-            Ok(Some(layout)) => return Ok(Detected::Model(layout)),
-            Ok(None) => {}
-            Err(ParseError::Malformed(why)) => return Ok(Detected::Malformed { format, why }),
-            Err(ParseError::Io(error)) => return Err(error),
+    for &(format, parse) in PARSERS {
+        match outcome(format, parse(source))? {
+            Detected::Unknown => {}
+            detected => return Ok(detected),
         }
     }
     Ok(Detected::Unknown)
+}
+
+/// Reads a file as this format alone, whatever the others would make of it: for tests that aim at one parser.
+///
+/// # Errors
+/// Those of [`detect`], and `InvalidInput` if no format has this name.
+pub fn parse_as(format: &str, source: &dyn Source) -> io::Result<Detected> {
+    let &(format, parse) = PARSERS.iter().find(|(name, _)| *name == format).ok_or(io::ErrorKind::InvalidInput)?;
+    outcome(format, parse(source))
+}
+
+fn outcome(format: &'static str, parsed: Result<Option<Layout>, ParseError>) -> io::Result<Detected> {
+    match parsed {
+        Ok(Some(layout)) => Ok(Detected::Model(layout)),
+        Ok(None) => Ok(Detected::Unknown),
+        Err(ParseError::Malformed(why)) => Ok(Detected::Malformed { format, why }),
+        Err(ParseError::Io(error)) => Err(error),
+    }
 }
 
 #[cfg(test)]

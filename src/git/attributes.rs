@@ -42,7 +42,8 @@ fn words(attributes: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// A pattern as it stands in a line.
 pub fn quote_pattern(pattern: &[u8]) -> Cow<'_, [u8]> {
-    let needs_quotes = pattern.iter().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control())
+    let needs_quotes = pattern.starts_with(b"\xef\xbb\xbf")
+        || pattern.iter().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control())
         || pattern.first().is_some_and(|first| b"\"#".contains(first));
     if !needs_quotes {
         return Cow::Borrowed(pattern);

@@ -18,6 +18,29 @@ impl Git {
         Self(command)
     }
 
+    /// This program at `path`, as `git model` with these arguments.
+    pub fn program<S: AsRef<OsStr>>(path: &Path, args: impl IntoIterator<Item = S>) -> Self {
+        let mut command = Command::new(path);
+        command.args(args);
+        Self(command)
+    }
+
+    /// Without the configuration of user and system, and with an author of its own.
+    pub fn hermetic(mut self) -> Self {
+        for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_CONFIG_PARAMETERS"]
+        {
+            self.0.env_remove(variable);
+        }
+        for who in ["AUTHOR", "COMMITTER"] {
+            self.0.env(format!("GIT_{who}_NAME"), "git-model demo");
+            self.0.env(format!("GIT_{who}_EMAIL"), "demo@example.org");
+        }
+        self.0.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+        self.0.env("GIT_CONFIG_COUNT", "1");
+        self.0.env("GIT_CONFIG_KEY_0", "init.defaultBranch").env("GIT_CONFIG_VALUE_0", "main");
+        self
+    }
+
     /// In another folder.
     pub fn current_dir(mut self, dir: &Path) -> Self {
         self.0.current_dir(dir);
@@ -51,6 +74,12 @@ impl Git {
             return Ok(output.stdout);
         }
         Err(self.failure(&output))
+    }
+
+    /// Runs it and returns what it printed, on standard error first.
+    pub fn output_with_talk(mut self) -> Result<Vec<u8>, GitError> {
+        let output = self.run(b"")?;
+        if output.status.success() { Ok([output.stderr, output.stdout].concat()) } else { Err(self.failure(&output)) }
     }
 
     /// Runs it and returns what it printed; `None` if it exited with 1, by which some commands say that there is nothing.

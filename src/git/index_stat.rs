@@ -8,8 +8,8 @@
 //!
 //! Source: git's `gitformat-index(5)`, versions 2 to 4.
 //!
-//! **Limitations.** Entries of a split index that stand in the shared part are not found; git then cleans these files
-//! once, which the stat cache answers.
+//! **Limitations.** Entries of a split index that stand in the shared part are not found; git itself has to be asked to
+//! refresh these.
 
 use std::collections::HashMap;
 use std::fs::Metadata;

@@ -74,8 +74,8 @@ pub fn find_on_path(name: &str) -> Option<PathBuf> {
 
 /// A word for a shell, in quotes if it needs them.
 pub fn quote(word: &OsStr) -> String {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./+:,@=".contains(byte);
-    if !word.is_empty() && word.as_bytes().iter().all(is_plain) {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./+:,@=~".contains(byte);
+    if !word.is_empty() && word.as_bytes()[0] != b'~' && word.as_bytes().iter().all(is_plain) {
         return word.to_string_lossy().into_owned();
     }
     gix::quote::single(word.as_bytes().into()).to_string()
@@ -147,7 +147,14 @@ mod tests {
 
     #[test]
     fn words_are_quoted_for_a_shell() {
-        for (word, quoted) in [("/a/b-c", "/a/b-c"), ("/a b", "'/a b'"), ("it's", "'it'\\''s'"), ("", "''")] {
+        for (word, quoted) in [
+            ("/a/b-c", "/a/b-c"),
+            ("/a b", "'/a b'"),
+            ("it's", "'it'\\''s'"),
+            ("", "''"),
+            ("~", "'~'"),
+            ("HEAD~", "HEAD~"),
+        ] {
             assert_eq!(quote(OsStr::new(word)), quoted);
         }
     }

@@ -24,7 +24,9 @@ pub mod gc;
 mod ingest;
 mod lock;
 mod map;
-mod pack;
+// Public for the tests of what a damaged or hostile pack can do.
+#[doc(hidden)]
+pub mod pack;
 mod permissions;
 mod read;
 mod recipe;

@@ -21,8 +21,8 @@ use super::assemble::{AssembleError, Assembly};
 use super::pending::Pending;
 use super::{Context, stat_cache};
 use crate::atomic_file::AtomicFile;
-use crate::git::BlobId;
 use crate::git::index_stat::{self, Update};
+use crate::git::{BlobId, Git};
 use crate::manifest::{BYTES_MAX, Manifest, ParseError};
 use crate::progress::Progress;
 
@@ -97,10 +97,31 @@ pub(super) fn update_index(context: &Context, updates: &HashMap<Vec<u8>, Update>
                 std::thread::sleep(LOCK_WAIT);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Ok(patched) if patched < updates.len() => return refresh_rest(context, updates),
             other => return other.map(drop),
         }
     }
     Ok(())
+}
+
+/// Has git itself look at the files whose entries were not found although the index has them: those in the shared part
+/// of a split index. Entries with another blob stay as they are.
+fn refresh_rest(context: &Context, updates: &HashMap<Vec<u8>, Update>) -> io::Result<()> {
+    let Some(top) = context.repo.work_dir() else { return Ok(()) };
+    let mut list = Vec::new();
+    for (path, update) in updates {
+        let has_blob = context.repo.index_blob(path).is_some_and(|blob| blob.as_bytes() == update.blob);
+        let now = context.file_path(path).and_then(|path| std::fs::symlink_metadata(path).ok());
+        if has_blob && now.is_some_and(|now| is_same_file(&now, &update.metadata)) {
+            list.extend_from_slice(path);
+            list.push(0);
+        }
+    }
+    if list.is_empty() {
+        return Ok(());
+    }
+    let git = Git::new(["update-index", "-z", "--stdin"]).current_dir(&top);
+    git.output_with_input(&list).map(drop).map_err(io::Error::other)
 }
 
 fn materialize_one(
