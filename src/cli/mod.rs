@@ -53,13 +53,13 @@ enum Command {
     Track(track::Args),
     Untrack(untrack::Args),
     Checkout(checkout::Args),
-    Gc(gc::Args),
-    Fsck(fsck::Args),
     Demo(demo::Args),
     #[command(hide = true)]
     Man(man::Args),
     #[command(hide = true)]
     Completions(completions::Args),
+    Gc(gc::Args),
+    Fsck(fsck::Args),
     #[command(flatten)]
     Plumbing(plumbing::Command),
 }
@@ -81,11 +81,11 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Track(args) => track::run(args, &ui),
         Command::Untrack(args) => untrack::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
-        Command::Gc(args) => gc::run(args, &ui),
-        Command::Fsck(args) => fsck::run(args, &ui),
         Command::Demo(args) => demo::run(args, &ui),
         Command::Man(args) => man::run(args, &ui),
         Command::Completions(args) => completions::run(args, &ui),
+        Command::Gc(args) => gc::run(args, &ui),
+        Command::Fsck(args) => fsck::run(args, &ui),
         Command::Plumbing(command) => plumbing::run(command, &ui),
     };
     match result {

@@ -114,7 +114,7 @@ pub fn index_stat(bytes: &[u8]) {
         let mut patched = bytes.to_vec();
         let Ok(count) = patch(&mut patched, hash, &updates) else { continue };
         assert_eq!(patched.len(), bytes.len());
-        let checksum_at = bytes.len() - hash.len();
+        let checksum_at = bytes.len() - hash.byte_len();
         let changed = patched[..checksum_at].iter().zip(bytes).filter(|(after, before)| after != before).count();
         assert!(changed <= count * 36, "{changed} bytes of {count} entries");
         let mut again = patched.clone();
