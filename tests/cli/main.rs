@@ -4,6 +4,8 @@ mod checkout;
 mod completions;
 mod demo;
 mod filter;
+mod fsck;
+mod gc;
 mod install;
 mod man;
 mod scenarios;
