@@ -23,6 +23,7 @@ pub mod gc;
 mod ingest;
 mod lock;
 mod map;
+mod measure;
 mod pack;
 mod permissions;
 mod read;
@@ -33,6 +34,7 @@ mod testing;
 mod writer;
 
 pub use ingest::{Cut, Ingest, Ingested, ObjectSpec};
+pub use measure::Measure;
 pub use pack::Kind;
 pub use permissions::Permissions;
 pub use read::BlockReader;

@@ -20,6 +20,7 @@ pub mod recover;
 pub mod smudge;
 mod source;
 mod stat_cache;
+pub mod status;
 pub mod track;
 
 /// A repository, its store and its settings.
