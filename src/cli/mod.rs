@@ -16,6 +16,7 @@ use crate::worktree::{Context, OpenError};
 mod checkout;
 mod completions;
 mod demo;
+mod doctor;
 mod install;
 mod ls_files;
 mod man;
@@ -55,6 +56,7 @@ enum Command {
     LsFiles(ls_files::Args),
     Status(status::Args),
     Checkout(checkout::Args),
+    Doctor(doctor::Args),
     Demo(demo::Args),
     #[command(hide = true)]
     Man(man::Args),
@@ -83,6 +85,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::LsFiles(args) => ls_files::run(args, &ui),
         Command::Status(args) => status::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
+        Command::Doctor(args) => doctor::run(args, &ui),
         Command::Demo(args) => demo::run(args, &ui),
         Command::Man(args) => man::run(args, &ui),
         Command::Completions(args) => completions::run(args, &ui),

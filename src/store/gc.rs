@@ -32,7 +32,7 @@ mod plan;
 mod sweep;
 #[cfg(test)]
 mod tests;
-mod tidy;
+pub(super) mod tidy;
 
 /// How long what nothing needs is kept: as long as git keeps its own.
 pub const GRACE_DEFAULT: Duration = Duration::from_secs(14 * 24 * 60 * 60);

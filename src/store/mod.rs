@@ -20,6 +20,7 @@ mod check;
 mod chunker;
 pub mod codec;
 pub mod gc;
+pub mod health;
 mod ingest;
 mod lock;
 mod map;

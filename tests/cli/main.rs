@@ -3,6 +3,7 @@
 mod checkout;
 mod completions;
 mod demo;
+mod doctor;
 mod filter;
 mod install;
 mod ls_files;
