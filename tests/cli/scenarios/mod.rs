@@ -4,13 +4,17 @@
 mod alternates;
 mod archive;
 mod checkout;
+mod clean_smudge;
 mod clone;
 mod commit;
 mod environment;
 mod eol;
+mod filter_process;
+mod foreign;
 mod hash_object;
 mod index;
 mod merge;
+mod missing;
 mod names;
 mod read_only;
 mod rebase;
