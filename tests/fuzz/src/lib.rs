@@ -12,8 +12,11 @@ mod layout;
 mod manifest;
 mod store;
 
+/// What must hold for all bytes; panics where it does not.
+pub type Property = fn(&[u8]);
+
 /// The targets: name and property.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Property)] = &[
     ("pytorch", layout::pytorch),
     ("pickle", layout::pickle),
     ("onnx", layout::onnx),
