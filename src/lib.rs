@@ -9,6 +9,7 @@
 //! - [`merge`]: three manifests to one.
 //! - [`store`]: objects, packs, index, codecs, collection and checks.
 //! - [`git`]: everything that talks to git: config, index, filter protocol, processes.
+//! - [`doctor`]: what is wrong, and the command that mends it.
 //! - [`demo`]: the main job, shown on a small model.
 //! - [`progress`]: how the library tells what it is doing.
 
@@ -16,6 +17,7 @@ pub mod atomic_file;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod error;
 pub mod format;
 pub mod git;

@@ -16,11 +16,14 @@ use crate::worktree::{Context, OpenError};
 mod checkout;
 mod completions;
 mod demo;
+mod doctor;
 mod fsck;
 mod gc;
 mod install;
+mod ls_files;
 mod man;
 pub mod plumbing;
+mod status;
 mod table;
 mod track;
 mod uninstall;
@@ -52,7 +55,10 @@ enum Command {
     Uninstall(uninstall::Args),
     Track(track::Args),
     Untrack(untrack::Args),
+    LsFiles(ls_files::Args),
+    Status(status::Args),
     Checkout(checkout::Args),
+    Doctor(doctor::Args),
     Demo(demo::Args),
     #[command(hide = true)]
     Man(man::Args),
@@ -80,7 +86,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Uninstall(args) => uninstall::run(args, &ui),
         Command::Track(args) => track::run(args, &ui),
         Command::Untrack(args) => untrack::run(args, &ui),
+        Command::LsFiles(args) => ls_files::run(args, &ui),
+        Command::Status(args) => status::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
+        Command::Doctor(args) => doctor::run(args, &ui),
         Command::Demo(args) => demo::run(args, &ui),
         Command::Man(args) => man::run(args, &ui),
         Command::Completions(args) => completions::run(args, &ui),
@@ -104,6 +113,12 @@ pub fn command() -> clap::Command {
 
 fn current_dir() -> Result<PathBuf> {
     std::env::current_dir().map_err(|error| Error::failed(format!("cannot tell the current folder: {error}")))
+}
+
+/// A value as JSON for people and programs.
+fn json(value: &impl serde::Serialize) -> String {
+    // Plain structures of text and numbers always serialize.
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }
 
 fn context() -> Result<Context> {

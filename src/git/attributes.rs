@@ -168,12 +168,17 @@ impl Attributes {
 
 /// What git's attributes say about `paths`, which are relative to the current folder.
 pub fn check<P: AsRef<[u8]>>(paths: &[P]) -> Result<Vec<Attributes>, GitError> {
+    check_in(Path::new("."), paths)
+}
+
+/// What git's attributes say about `paths`, which are relative to `dir`.
+pub fn check_in<P: AsRef<[u8]>>(dir: &Path, paths: &[P]) -> Result<Vec<Attributes>, GitError> {
     const ASKED: [&str; 4] = ["filter", "merge", "text", "diff"];
     if paths.is_empty() {
         return Ok(Vec::new());
     }
     let input: Vec<u8> = paths.iter().flat_map(|path| [path.as_ref(), b"\0"].concat()).collect();
-    let output = Git::new(["check-attr", "-z", "--stdin"]).args(ASKED).output_with_input(&input)?;
+    let output = Git::new(["check-attr", "-z", "--stdin"]).args(ASKED).current_dir(dir).output_with_input(&input)?;
     // path, attribute, value: for each attribute of each path.
     let mut values = output.split(|&byte| byte == 0).skip(2).step_by(3).map(|value| String::from_utf8_lossy(value));
     let mut next = || values.next().map(Cow::into_owned).unwrap_or_default();

@@ -93,7 +93,7 @@ pub fn settings(program: &Program) -> Vec<Setting> {
         ("filter.model.clean", format!("{escaped} clean %f")),
         ("filter.model.smudge", format!("{escaped} smudge %f")),
         ("filter.model.required", "true".into()),
-        ("merge.model.name", "AI models, tensor by tensor".into()),
+        ("merge.model.name", "tensor by tensor".into()),
         ("merge.model.driver", format!("{escaped} merge-driver %O %A %B %L %P %S %X %Y")),
         ("merge.model.recursive", "binary".into()),
     ]

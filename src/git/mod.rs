@@ -18,6 +18,8 @@ pub mod install;
 mod pkt_line;
 pub mod reachable;
 mod remotes;
+pub mod status;
+pub mod unpushed;
 
 pub use command::{Git, caller, git_version};
 
@@ -221,6 +223,14 @@ pub fn path_for_user(path: &[u8]) -> Result<OsString, GitError> {
     let at_top = Git::new(["rev-parse", "--show-prefix"]).output()? == b"\n";
     let magic: &[u8] = if at_top { b"" } else { b":/" };
     Ok(OsString::from_vec([magic, path].concat()))
+}
+
+/// A path as it is shown: in C quotes, as git writes it, if it holds what would not show.
+pub fn shown(path: &[u8]) -> String {
+    match std::str::from_utf8(path) {
+        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => gix::quote::ansi_c::quote(path.into()).to_string(),
+    }
 }
 
 fn absolute(path: &Path) -> PathBuf {

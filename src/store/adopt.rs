@@ -45,7 +45,8 @@ impl Store {
         self.rescan()
     }
 
-    fn is_whole(&self, id: &ObjectId) -> bool {
+    /// Whether the store has all that the object consists of.
+    pub fn is_whole(&self, id: &ObjectId) -> bool {
         self.contains_object(id)
             && self.recipe(id).is_ok_and(|recipe| recipe.blocks.iter().all(|(block, _)| self.contains_block(block)))
     }

@@ -33,7 +33,7 @@ mod plan;
 mod sweep;
 #[cfg(test)]
 mod tests;
-mod tidy;
+pub(super) mod tidy;
 
 pub use grace::Grace;
 

@@ -21,9 +21,11 @@ mod chunker;
 pub mod codec;
 pub mod fsck;
 pub mod gc;
+pub mod health;
 mod ingest;
 mod lock;
 mod map;
+mod measure;
 // Public for the tests of what a damaged or hostile pack can do.
 #[doc(hidden)]
 pub mod pack;
@@ -36,6 +38,7 @@ mod testing;
 mod writer;
 
 pub use ingest::{Cut, Ingest, Ingested, ObjectSpec};
+pub use measure::Measure;
 pub use pack::Kind;
 pub use permissions::Permissions;
 pub use read::BlockReader;

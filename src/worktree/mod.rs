@@ -21,6 +21,7 @@ pub mod restore;
 pub mod smudge;
 mod source;
 mod stat_cache;
+pub mod status;
 pub mod track;
 
 /// A repository, its store and its settings.

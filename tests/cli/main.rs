@@ -3,11 +3,14 @@
 mod checkout;
 mod completions;
 mod demo;
+mod doctor;
 mod filter;
 mod fsck;
 mod gc;
 mod install;
+mod ls_files;
 mod man;
 mod scenarios;
+mod status;
 mod support;
 mod track;

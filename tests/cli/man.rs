@@ -18,7 +18,7 @@ fn every_command_has_its_page() {
     for command in &commands {
         let page = String::from_utf8(home.read(&format!("deep/man1/git-model-{command}.1"))).expect("text");
         assert!(page.contains(&format!(".TH git-model-{command} 1")), "{page}");
-        assert!(page.contains(&format!("git model {command}")), "{page}");
+        assert!(page.contains(&format!("git model {}", command.replace('-', "\\-"))), "{page}");
     }
     let page = String::from_utf8(home.read("deep/man1/git-model.1")).expect("text");
     assert!(page.contains("git\\-model\\-track(1)"), "{page}");

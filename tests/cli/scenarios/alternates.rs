@@ -60,7 +60,9 @@ fn a_plain_clone_of_a_borrower_gets_its_own() {
         let shared = env.clone_repo(&["--shared", "origin", "shared"]);
         let clone = env.clone_repo(&[&format!("file://{}", shared.dir.display()), "clone"]);
         clone.assert_holds("m.safetensors", &model(2));
-        [&origin, &shared].map(|repo| std::fs::remove_dir_all(&repo.dir).expect("removed"));
+        for repo in [&origin, &shared] {
+            std::fs::remove_dir_all(&repo.dir).expect("removed");
+        }
         clone.remove("m.safetensors");
         clone.git(&["checkout", "-q", "."]).ok();
         clone.assert_holds("m.safetensors", &model(2));

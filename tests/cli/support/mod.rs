@@ -5,12 +5,13 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, SystemTime};
 
 mod scenario;
 mod weights;
 
 pub use scenario::{in_both_modes, is_manifest, model, walk};
-pub use weights::{Tensor, noise, random, safetensors};
+pub use weights::{Tensor, noise, safetensors};
 
 /// The git that is tested: `GIT_MODEL_TEST_GIT`, or the one on PATH.
 pub fn git_binary() -> PathBuf {
@@ -173,6 +174,17 @@ impl Repo<'_> {
     pub fn commit(&self, message: &str) {
         self.git(&["add", "-A"]).ok();
         self.git(&["commit", "-q", "-m", message]).ok();
+    }
+
+    /// Writes a file and adds it as if it were no model yet.
+    pub fn add_raw(&self, name: &str, bytes: &[u8]) {
+        self.write(name, bytes);
+        // Younger than the index, git would look at it again, and find that the filter makes something else of it.
+        let times = std::fs::FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(60));
+        std::fs::File::open(self.path(name)).and_then(|file| file.set_times(times)).expect("a time");
+        self.write(".git/info/attributes", b"* -filter\n");
+        self.git(&["add", "--", name]).ok();
+        std::fs::remove_file(self.path(".git/info/attributes")).expect("removed");
     }
 
     /// What git has for `name` at `revision`.

@@ -12,8 +12,11 @@ mod layout;
 mod manifest;
 mod store;
 
+/// Checks one property on any bytes.
+pub type Target = fn(&[u8]);
+
 /// The targets: name and property.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("pytorch", layout::pytorch),
     ("pickle", layout::pickle),
     ("onnx", layout::onnx),

@@ -1,0 +1,137 @@
+//! `git model status`.
+
+use serde::Serialize;
+
+use super::table::Table;
+use crate::error::Result;
+use crate::git::shown;
+use crate::git::status::Staged;
+use crate::progress::Progress;
+use crate::sync::unpushed::{self, Unpushed};
+use crate::ui::{self, Ui};
+use crate::worktree::status::{self, Model, Place};
+
+/// Show how it stands with each model: since the last commit, in the work tree, and for the next push.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    models: Vec<Line>,
+    push: Push,
+}
+
+#[derive(Serialize)]
+struct Push {
+    /// Stored bytes that a push of the current branch would move.
+    bytes: u64,
+    /// No remote is known to have anything.
+    everything: bool,
+}
+
+#[derive(Serialize)]
+struct Line {
+    path: String,
+    state: &'static str,
+    worktree: &'static str,
+    tensors: usize,
+    added: usize,
+    changed: usize,
+    removed: usize,
+    size: Option<u64>,
+    push_bytes: u64,
+}
+
+impl Line {
+    fn new(model: &Model, unpushed: &Unpushed) -> Self {
+        let manifest = model.manifest.as_ref();
+        Self {
+            path: shown(&model.path),
+            state: state(model),
+            worktree: model.place.name(),
+            tensors: manifest.map_or(0, |manifest| manifest.tensors().len()),
+            added: model.changes.added,
+            changed: model.changes.changed,
+            removed: model.changes.removed,
+            size: manifest.map(|manifest| manifest.size),
+            push_bytes: unpushed.bytes_by_path.get(&model.path).copied().unwrap_or(0),
+        }
+    }
+
+    fn cells(&self) -> [String; 5] {
+        let tensors = match (self.state, self.added, self.changed, self.removed) {
+            ("modified", added, changed, removed) if self.tensors > 0 => {
+                let counts = [(changed, "changed"), (added, "added"), (removed, "removed")];
+                let some: Vec<_> = counts
+                    .iter()
+                    .filter(|(count, _)| *count > 0)
+                    .map(|(count, what)| format!("{count} {what}"))
+                    .collect();
+                let what = if some.is_empty() { "none changed".to_owned() } else { some.join(", ") };
+                format!("{} tensors, {what}", self.tensors)
+            }
+            _ if self.tensors > 0 => format!("{} tensors", self.tensors),
+            _ => "-".to_owned(),
+        };
+        let size = self.size.map_or_else(|| "-".into(), ui::bytes);
+        let worktree = match (self.state, self.worktree) {
+            ("untracked" | "deleted" | "raw", _) | (_, "materialized") => String::new(),
+            (_, "modified") => "modified since git add".into(),
+            (_, "manifest") => "not materialized".into(),
+            (_, other) => other.to_owned(),
+        };
+        [self.state.into(), self.path.clone(), tensors, size, worktree]
+    }
+}
+
+const fn state(model: &Model) -> &'static str {
+    match model.staged {
+        Staged::Conflict => "conflict",
+        Staged::Untracked => "untracked",
+        Staged::Deleted => "deleted",
+        _ if model.is_raw => "raw",
+        Staged::New => "new",
+        Staged::Modified => "modified",
+        Staged::Unchanged => "unchanged",
+    }
+}
+
+pub fn run(args: Args, ui: &Ui) -> Result {
+    let context = super::context()?;
+    let models = status::models(&context, &[])?;
+    let unpushed = unpushed::measure(&context.repo, &context.store)?;
+    let push = Push { bytes: unpushed.bytes(), everything: unpushed.is_everything };
+    let report = Report { models: models.iter().map(|model| Line::new(model, &unpushed)).collect(), push };
+    if args.json {
+        return ui.print(&super::json(&report));
+    }
+    let mut table = Table::default();
+    report.models.iter().for_each(|line| table.row(line.cells()));
+    let amount = ui::bytes(report.push.bytes);
+    let push = match report.push {
+        Push { everything: true, .. } => format!("a push would move all: {amount}\n"),
+        Push { bytes: 0, .. } => "nothing to push\n".to_owned(),
+        Push { .. } => format!("a push would move {amount}\n"),
+    };
+    ui.print(&(table.text() + &push))?;
+    advise(&models, ui);
+    Ok(())
+}
+
+/// The next command for whatever is not as it should be.
+fn advise(models: &[Model], ui: &Ui) {
+    let any = |is: &dyn Fn(&Model) -> bool| models.iter().any(is);
+    if models.is_empty() {
+        ui.note("no models yet; run `git model track`");
+    }
+    if any(&|model| model.is_raw) {
+        ui.note("raw: in git as it is; to store it tensor by tensor, run `git add --renormalize .`");
+    }
+    if any(&|model| model.place == Place::Manifest) {
+        ui.note("not materialized: the file holds its manifest; run `git model checkout`");
+    }
+}

@@ -1,0 +1,125 @@
+//! `git model status`.
+
+use serde_json::Value;
+
+use crate::support::{Env, Repo, Tensor, noise, safetensors};
+
+/// Three tensors; only `b` depends on the seed.
+fn weights(seed: u64) -> Vec<u8> {
+    let (a, b, c) = (noise(5000, 1), noise(6000, seed), noise(10, 1));
+    safetensors(&[
+        Tensor { name: "a", dtype: "BF16", shape: &[5000], bytes: &a },
+        Tensor { name: "b", dtype: "BF16", shape: &[6000], bytes: &b },
+        Tensor { name: "c", dtype: "BF16", shape: &[10], bytes: &c },
+    ])
+}
+
+fn status(repo: &Repo<'_>) -> Value {
+    serde_json::from_str(repo.model(&["status", "--json"]).ok().text()).expect("JSON")
+}
+
+fn model<'v>(status: &'v Value, path: &str) -> &'v Value {
+    status["models"].as_array().expect("models").iter().find(|model| model["path"] == path).expect(path)
+}
+
+#[test]
+fn tells_how_it_stands_with_each_model() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    for name in ["same", "modified", "deleted", "later", "manifest"] {
+        repo.write(&format!("{name}.safetensors"), &weights(1));
+    }
+    repo.add_raw("raw.bin", &noise(500, 4));
+    repo.commit("all");
+    repo.write("modified.safetensors", &weights(2));
+    repo.git(&["rm", "-q", "--cached", "deleted.safetensors"]).ok();
+    repo.write("new file.safetensors", &weights(3));
+    repo.git(&["add", "modified.safetensors", "new file.safetensors"]).ok();
+    repo.git(&["mv", "raw.bin", "renamed.bin"]).ok();
+    repo.write("later.safetensors", &weights(5));
+    repo.write("untracked.safetensors", &weights(6));
+    repo.write("untracked.txt", b"text");
+    repo.write("manifest.safetensors", &repo.blob("HEAD", "manifest.safetensors"));
+
+    let status = status(&repo);
+    let cases = [
+        ("same.safetensors", "unchanged", "materialized", 0, 0),
+        ("modified.safetensors", "modified", "materialized", 0, 1),
+        ("new file.safetensors", "new", "materialized", 3, 0),
+        ("later.safetensors", "unchanged", "modified", 0, 0),
+        ("manifest.safetensors", "unchanged", "manifest", 0, 0),
+        ("untracked.safetensors", "untracked", "materialized", 0, 0),
+        ("renamed.bin", "raw", "materialized", 0, 0),
+    ];
+    for (path, state, worktree, added, changed) in cases {
+        let model = model(&status, path);
+        let seen = (&model["state"], &model["worktree"], &model["added"], &model["changed"]);
+        assert_eq!(seen, (&state.into(), &worktree.into(), &added.into(), &changed.into()), "{path}");
+    }
+    // The file is still there: deleted from the index, and not added again.
+    let deleted = &model(&status, "deleted.safetensors");
+    assert!(deleted["state"] == "deleted" || deleted["state"] == "untracked", "{deleted}");
+    assert_eq!(status["models"].as_array().expect("models").len(), cases.len() + 1);
+
+    let text = repo.model(&["status"]).ok();
+    assert!(text.text().contains("3 tensors, 1 changed"), "{}", text.text());
+    assert!(text.stderr.contains("git add --renormalize"), "{}", text.stderr);
+    assert!(text.stderr.contains("git model checkout"), "{}", text.stderr);
+}
+
+#[test]
+fn a_conflict_is_one_model() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    repo.write("m.safetensors", &weights(1));
+    repo.commit("base");
+    repo.git(&["checkout", "-q", "-b", "side"]).ok();
+    repo.write("m.safetensors", &weights(2));
+    repo.commit("side");
+    repo.git(&["checkout", "-q", "main"]).ok();
+    repo.write("m.safetensors", &weights(3));
+    repo.commit("main");
+    repo.git(&["merge", "-q", "side"]).fails_with(1);
+    let status = status(&repo);
+    assert_eq!(status["models"].as_array().expect("models").len(), 1);
+    assert_eq!(model(&status, "m.safetensors")["state"], "conflict");
+}
+
+#[test]
+fn says_what_a_push_would_move() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    assert_eq!(status(&repo)["push"], serde_json::json!({"bytes": 0, "everything": true}));
+    repo.write("m.safetensors", &weights(1));
+    repo.commit("first");
+    let first = status(&repo);
+    let all = first["push"]["bytes"].as_u64().expect("a number");
+    let packs = std::fs::read_dir(repo.path(".git/model/packs")).expect("packs");
+    let stored: u64 = packs.map(|pack| pack.expect("a pack").metadata().expect("metadata").len()).sum();
+    assert!(all > stored * 9 / 10 && all < stored, "{all} of {stored}");
+    let text = repo.model(&["status"]).ok();
+    assert!(text.text().contains("a push would move all: "), "{}", text.text());
+
+    repo.git(&["init", "-q", "--bare", "../remote.git"]).ok();
+    repo.git(&["remote", "add", "origin", "../remote.git"]).ok();
+    repo.git(&["push", "-q", "-u", "origin", "main"]).ok();
+    assert_eq!(status(&repo)["push"], serde_json::json!({"bytes": 0, "everything": false}));
+    assert!(repo.model(&["status"]).ok().text().ends_with("nothing to push\n"));
+
+    // Half of the file is new; what is not committed does not move.
+    repo.write("m.safetensors", &weights(2));
+    repo.git(&["add", "."]).ok();
+    assert_eq!(status(&repo)["push"]["bytes"], 0);
+    repo.commit("second");
+    let second = status(&repo);
+    let bytes = second["push"]["bytes"].as_u64().expect("a number");
+    assert!(bytes > all / 4 && bytes < all * 3 / 4, "{bytes} of {all}");
+    assert_eq!(model(&second, "m.safetensors")["push_bytes"], bytes);
+}
+
+#[test]
+fn an_empty_repository_gets_a_hint() {
+    let env = Env::new();
+    let outcome = env.repo("repo").model(&["status"]).ok();
+    assert!(outcome.stderr.contains("git model track"), "{}", outcome.stderr);
+}
