@@ -11,7 +11,6 @@ use crate::manifest::{Content, Manifest, Tensor};
 use crate::progress::Silent;
 use crate::store::testing::{TestStore, flip, noise, open, put, reads};
 use crate::store::{Cut, Permissions};
-use crate::tensor::{Dtype, Plain};
 
 /// Stores these objects again when asked.
 struct Files {
@@ -200,21 +199,11 @@ fn manifests_are_compared_with_their_objects() {
     skeleton.push(b"head");
     skeleton.push(b"");
     let (tensor, skeleton) = (test.put(&noise(400, 1), None), test.put(&skeleton.encode(), None));
-    let good = Manifest {
-        size: 404,
-        content: Content::Model {
-            format: "safetensors".into(),
-            skeleton,
-            tensors: vec![Tensor {
-                name: "w".into(),
-                dtype: Dtype::Plain(Plain::F32),
-                shape: vec![100],
-                sha256: tensor,
-                extra: Map::new(),
-            }],
-        },
-        extra: Map::new(),
-    };
+    let text = format!(
+        "{{\"git-model\":1,\"format\":\"safetensors\",\"size\":404,\"skeleton\":\"{skeleton}\"}}\n\n\
+         {{\"name\":\"w\",\"dtype\":\"F32\",\"shape\":[100],\"sha256\":\"{tensor}\"}}\n"
+    );
+    let good = Manifest::parse(text.as_bytes()).expect("a manifest");
     let opaque =
         Manifest { size: 400, content: Content::Opaque { sha256: tensor, extra: Map::new() }, extra: Map::new() };
     let findings = |manifest: &Manifest| {
