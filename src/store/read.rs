@@ -1,8 +1,10 @@
 //! Reading blocks: find, decode (through deltas), verify.
 
-use super::codec::{BLOCK_BYTES_MAX, Decoder};
+use std::collections::HashSet;
+
+use super::codec::Decoder;
 use super::pack::{Entry, Kind};
-use super::{Recipe, Store, StoreError};
+use super::{BLOCK_BYTES, Recipe, Store, StoreError};
 use crate::id::{BlockId, ObjectId};
 
 /// Deltas may stand on deltas; a chain longer than this is not ours.
@@ -47,7 +49,7 @@ impl BlockReader {
             Err(error) => error,
         };
         // Another pack, or another store, may have a good copy of what is damaged.
-        if self.read_any_copy(id, out, &mut Vec::new()) { Ok(()) } else { Err(error) }
+        if self.read_any_copy(id, out, &mut HashSet::new()) { Ok(()) } else { Err(error) }
     }
 
     /// Decodes an entry of some pack into `out` and checks its BLAKE3, whatever other copies of it there are.
@@ -70,7 +72,7 @@ impl BlockReader {
     /// # Errors
     /// The entry cannot be decoded; or its base is missing or damaged everywhere.
     pub(crate) fn decode_entry(&mut self, entry: &Entry, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
-        if entry.plain_len as usize > BLOCK_BYTES_MAX {
+        if entry.plain_len as usize > BLOCK_BYTES {
             return Err(DecodeError::Damaged("it is longer than any block".into()));
         }
         out.resize(entry.plain_len as usize, 0);
@@ -101,7 +103,7 @@ impl BlockReader {
             return Err(StoreError::MissingBlock(*id));
         };
         let len = entry.plain_len as usize;
-        if len > BLOCK_BYTES_MAX {
+        if len > BLOCK_BYTES {
             return Err(StoreError::Corrupt { path, what: format!("block {id} is longer than any block") });
         }
         let mut out = self.spare.pop().unwrap_or_default();
@@ -152,15 +154,16 @@ impl BlockReader {
         result.map_err(|error| corrupt(error.to_string()))
     }
 
-    /// Tries all copies of a block, and of the bases of each, until one is what was written. `above` are the blocks
-    /// this one is wanted for. Slow, and only used where something is damaged.
-    fn read_any_copy(&mut self, id: &BlockId, out: &mut [u8], above: &mut Vec<BlockId>) -> bool {
-        if above.contains(id) || above.len() > DEPTH_MAX {
+    /// Tries all copies of a block, and of the bases of each, until one is what was written. `hopeless` are the blocks
+    /// this one is wanted for and those that failed: without the latter, a chain in two packs would be tried in 2^depth
+    /// ways. Slow, and only used where something is damaged.
+    fn read_any_copy(&mut self, id: &BlockId, out: &mut [u8], hopeless: &mut HashSet<BlockId>) -> bool {
+        if hopeless.len() > DEPTH_MAX || !hopeless.insert(*id) {
             return false;
         }
         let packs = self.store.packs();
         let mut bytes = Vec::new();
-        packs.copies(id.as_bytes(), Kind::Block).any(|found| {
+        let is_good = packs.copies(id.as_bytes(), Kind::Block).any(|found| {
             let read = self.store.pack_file(found.pack).and_then(|file| {
                 found.pack.read_entry(&file, &found.record, &mut bytes)?;
                 Ok(Entry::parse(&bytes))
@@ -172,17 +175,18 @@ impl BlockReader {
             let mut base = None;
             if let Some(base_id) = entry.base {
                 let mut base_bytes = vec![0; out.len()];
-                above.push(*id);
-                let is_good = self.read_any_copy(&base_id, &mut base_bytes, above);
-                above.pop();
-                if !is_good {
+                if !self.read_any_copy(&base_id, &mut base_bytes, hopeless) {
                     return false;
                 }
                 base = Some(base_bytes);
             }
             let decoded = self.decoder.decode(entry.codec, &bytes[entry.payload], base.as_deref(), out);
             decoded.is_ok() && BlockId::of(out) == *id
-        })
+        });
+        if is_good {
+            hopeless.remove(id);
+        }
+        is_good
     }
 
     fn path_of(&self, id: &BlockId) -> std::path::PathBuf {

@@ -12,11 +12,11 @@ mod layout;
 mod manifest;
 mod store;
 
-/// Checks one property on any bytes.
-pub type Target = fn(&[u8]);
+/// What must hold for all bytes; panics where it does not.
+pub type Property = fn(&[u8]);
 
 /// The targets: name and property.
-pub const TARGETS: &[(&str, Target)] = &[
+pub const TARGETS: &[(&str, Property)] = &[
     ("pytorch", layout::pytorch),
     ("pickle", layout::pickle),
     ("onnx", layout::onnx),

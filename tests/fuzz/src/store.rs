@@ -11,6 +11,8 @@ use super::take;
 /// No block of a store is longer.
 const BLOCK_BYTES_MAX: usize = 1 << 20;
 const RECORD_LEN: usize = 46;
+/// A pack taken as it comes may be all records.
+const RECORDS_MAX: usize = 64;
 
 /// What decodes is encoded and decoded again to the same.
 pub fn skeleton(bytes: &[u8]) {
@@ -50,14 +52,16 @@ pub fn pack(bytes: &[u8]) {
     std::fs::create_dir(&packs).expect("a folder");
     let (content, name) = build(bytes);
     let path = packs.join(format!("{name}.pack"));
-    std::fs::write(&path, content).expect("a pack");
+    std::fs::write(&path, &content).expect("a pack");
+    // A second copy of everything, as damage makes it worth looking for.
+    std::fs::write(packs.join(format!("{}.pack", "f".repeat(64))), content).expect("a pack");
 
     let Ok(pack) = Pack::open(&path) else { return };
     pack.verify_index();
     let store = Store::open(dir.path(), Vec::new(), Permissions::default()).expect("a store");
     let mut reader = BlockReader::new(&store);
     let mut out = vec![0; BLOCK_BYTES_MAX];
-    for record in pack.records() {
+    for record in pack.records().take(RECORDS_MAX) {
         read(&store, &mut reader, &record, &mut out);
     }
 }
@@ -81,6 +85,9 @@ fn build(mut bytes: &[u8]) -> (Vec<u8>, String) {
     let [mode, count] = take(&mut bytes);
     if mode % 4 == 0 {
         return (bytes.to_vec(), "0".repeat(64));
+    }
+    if mode % 4 == 3 {
+        return chain(count % 64, bytes);
     }
     let mut records = Vec::new();
     let mut body = pack::header().to_vec();
@@ -131,6 +138,25 @@ fn build(mut bytes: &[u8]) -> (Vec<u8>, String) {
         records.extend(placed);
         body.extend_from_slice(entries);
     }
+    let (tail, name) = pack::close(&mut records, body.len() as u64);
+    body.extend_from_slice(&tail);
+    (body, name.to_string())
+}
+
+/// A pack of blocks each of which is a delta against the next; the last is `bytes`, which its id does not fit.
+fn chain(count: u8, bytes: &[u8]) -> (Vec<u8>, String) {
+    let mut batch = Batch::default();
+    for at in 0..=count {
+        let base = (at < count).then(|| (BlockId::from_bytes([at + 1; 32]), count - at));
+        batch.push([at; 32], Kind::Block, base, bytes.len() as u32, |out| {
+            out.extend_from_slice(bytes);
+            Encoded { codec: Codec::Raw, delta: base.is_some() }
+        });
+    }
+    let mut body = pack::header().to_vec();
+    let (entries, placed) = batch.placed_at(body.len() as u64);
+    let mut records: Vec<Record> = placed.collect();
+    body.extend_from_slice(entries);
     let (tail, name) = pack::close(&mut records, body.len() as u64);
     body.extend_from_slice(&tail);
     (body, name.to_string())
