@@ -59,13 +59,13 @@ enum Command {
     Status(status::Args),
     Checkout(checkout::Args),
     Doctor(doctor::Args),
+    Fsck(fsck::Args),
+    Gc(gc::Args),
     Demo(demo::Args),
     #[command(hide = true)]
     Man(man::Args),
     #[command(hide = true)]
     Completions(completions::Args),
-    Gc(gc::Args),
-    Fsck(fsck::Args),
     #[command(flatten)]
     Plumbing(plumbing::Command),
 }
