@@ -122,7 +122,10 @@ mod tests {
         for record in layout.records {
             let range = record.offset as usize..(record.offset + record.len) as usize;
             let is_changed = base[range.clone()] != tuned[range];
-            assert_eq!(is_changed, record.name.starts_with("layers.3."), "{}", record.name);
+            let is_tuned = record.name.starts_with("layers.3.");
+            // A norm's few weights stand near 1, where bf16 may round so small a change away.
+            let must_change = is_tuned && record.shape.len() == 2;
+            assert!(if is_changed { is_tuned } else { !must_change }, "{}", record.name);
         }
     }
 
