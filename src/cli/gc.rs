@@ -1,7 +1,5 @@
 //! `git model gc`.
 
-use std::time::SystemTime;
-
 use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
 use crate::store::gc::{self, GcError, Grace, Options, Report};
@@ -35,7 +33,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         })?,
         (None, None) => Grace::DEFAULT,
     };
-    let options = Options { grace: grace.duration(), dry_run: args.dry_run, now: SystemTime::now() };
+    let options = Options::new(grace, args.dry_run);
     let report = gc::gc(&context.store, &History::new(context.repo.common_dir()), &options, ui).map_err(explain)?;
     tell(&report, args.dry_run, ui);
     match report.damaged.len() {

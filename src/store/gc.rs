@@ -36,6 +36,7 @@ mod tests;
 pub(super) mod tidy;
 
 pub use grace::Grace;
+pub use plan::PackSizes;
 
 /// With a shorter grace period than this, no git command may be at work.
 const GRACE_OF_COMMANDS: Duration = Duration::from_secs(60 * 60);
@@ -62,6 +63,15 @@ pub struct Options {
     pub dry_run: bool,
     /// The time that ages count from.
     pub now: SystemTime,
+    /// How large packs should be.
+    pub sizes: PackSizes,
+}
+
+impl Options {
+    /// With packs of the usual size, from now.
+    pub fn new(grace: Grace, dry_run: bool) -> Self {
+        Self { grace: grace.duration(), dry_run, now: SystemTime::now(), sizes: PackSizes::DEFAULT }
+    }
 }
 
 /// What a collection did, or would do.
@@ -138,7 +148,7 @@ pub fn gc(store: &Store, roots: &dyn Roots, options: &Options, progress: &dyn Pr
     mark(&mut marks, roots, progress)?;
     refuse_if_quarantined(store, marks.missing)?;
     let fates = settle_fates(&mut marks, options)?;
-    let mut report = report_plan(&marks, &fates);
+    let mut report = report_plan(&marks, &fates, options);
     let leftovers = tidy::leftovers(store.dir(), options.now);
     report.leftovers = leftovers.len() as u64;
     if options.dry_run {
@@ -147,7 +157,7 @@ pub fn gc(store: &Store, roots: &dyn Roots, options: &Options, progress: &dyn Pr
     // What cannot be removed is no worse than before.
     leftovers.iter().for_each(|path| drop(std::fs::remove_file(path)));
     if fates.iter().any(|fate| *fate != Fate::Stay) {
-        carry_out(store, &marks, &fates, roots, progress, &mut report)?;
+        carry_out(store, &marks, &fates, options, roots, progress, &mut report)?;
     }
     Ok(report)
 }
@@ -189,7 +199,7 @@ fn refuse_if_quarantined(store: &Store, missing: u64) -> Result<(), GcError> {
 fn settle_fates(marks: &mut Marks, options: &Options) -> Result<Vec<Fate>, StoreError> {
     loop {
         let facts: Vec<PackFacts> = marks.packs.iter().map(Marked::facts).collect();
-        let fates = plan::plan(&facts, options.grace.is_zero());
+        let fates = plan::plan(&facts, options.sizes, options.grace.is_zero());
         let wasteful = facts.iter().zip(&fates).enumerate();
         let wasteful: Vec<usize> = wasteful
             .filter(|(_, (facts, fate))| **fate == Fate::Stay && facts.dead > 0)
@@ -203,7 +213,7 @@ fn settle_fates(marks: &mut Marks, options: &Options) -> Result<Vec<Fate>, Store
 }
 
 /// What there is, and what it would be after the plan.
-fn report_plan(marks: &Marks, fates: &[Fate]) -> Report {
+fn report_plan(marks: &Marks, fates: &[Fate], options: &Options) -> Report {
     let mut report = Report { missing_objects: marks.missing, ..Report::default() };
     let mut routes = std::collections::BTreeMap::<(bool, Option<u64>), u64>::new();
     for (marked, fate) in marks.packs.iter().zip(fates) {
@@ -224,7 +234,7 @@ fn report_plan(marks: &Marks, fates: &[Fate]) -> Report {
             Fate::Delete => {}
         }
     }
-    report.packs_after += routes.values().map(|bytes| bytes.div_ceil(plan::PACK_BYTES_MAX)).sum::<u64>();
+    report.packs_after += routes.values().map(|bytes| bytes.div_ceil(options.sizes.bytes_max)).sum::<u64>();
     report
 }
 
@@ -232,6 +242,7 @@ fn carry_out(
     store: &Store,
     marks: &Marks,
     fates: &[Fate],
+    options: &Options,
     roots: &dyn Roots,
     progress: &dyn Progress,
     report: &mut Report,
@@ -241,7 +252,7 @@ fn carry_out(
     let total = sources.iter().map(|source| source.facts()).map(|facts| facts.live + facts.grace).sum();
     refuse_if_full(&store.packs_dir(), total)?;
     progress.begin("rewriting packs", Some(total));
-    let copied = copy::copy(store, &sources, progress);
+    let copied = copy::copy(store, &sources, options.sizes.bytes_max, progress);
     progress.end();
     let Copied { packs: written, damaged } = copied?;
 

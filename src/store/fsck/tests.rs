@@ -136,11 +136,7 @@ fn collect(test: &TestStore, keep: &[ObjectId]) {
             Vec::new()
         }
     }
-    let options = crate::store::gc::Options {
-        grace: crate::store::gc::Grace::DEFAULT.duration(),
-        dry_run: false,
-        now: std::time::SystemTime::now(),
-    };
+    let options = crate::store::gc::Options::new(crate::store::gc::Grace::DEFAULT, false);
     crate::store::gc::gc(&test.store, &All(keep), &options, &Silent).expect("collected");
 }
 

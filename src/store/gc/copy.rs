@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::mark::Marked;
-use super::plan::PACK_BYTES_MAX;
 use crate::progress::Progress;
 use crate::store::check::check_entry;
 use crate::store::pack::{self, Batch, Pack, Record};
@@ -30,10 +29,12 @@ pub struct Copied {
 }
 
 /// Copies what is kept of `sources`: first what is live, in one line of packs; then, day by day, what is kept for the
-/// grace period. A new pack is as old as the youngest of those it comes from.
-pub fn copy(store: &Store, sources: &[&Marked], progress: &dyn Progress) -> Result<Copied, StoreError> {
+/// grace period. A new pack is as old as the youngest of those it comes from, and no larger than `bytes_max` unless one
+/// entry is.
+pub fn copy(store: &Store, sources: &[&Marked], bytes_max: u64, progress: &dyn Progress) -> Result<Copied, StoreError> {
     let mut copier = Copier {
         store,
+        bytes_max,
         progress,
         reader: BlockReader::new(store),
         entry: Vec::new(),
@@ -52,6 +53,7 @@ pub fn copy(store: &Store, sources: &[&Marked], progress: &dyn Progress) -> Resu
 
 struct Copier<'a> {
     store: &'a Store,
+    bytes_max: u64,
     progress: &'a dyn Progress,
     reader: BlockReader,
     entry: Vec<u8>,
@@ -103,7 +105,7 @@ impl Copier<'_> {
             let file = self.store.pack_file(pack).map_err(|source| StoreError::io("read", pack.path(), source))?;
             for (_, at) in places {
                 let record = pack.record(at);
-                if output.len() + u64::from(record.len) > PACK_BYTES_MAX {
+                if output.len() + u64::from(record.len) > self.bytes_max {
                     self.close(std::mem::replace(&mut output, Output::new(self.store)))?;
                 }
                 self.copy_entry(pack, &file, &record, &mut output)?;

@@ -2,11 +2,21 @@
 
 use std::collections::BTreeMap;
 
-/// Packs smaller than this are put together with others.
-pub const PACK_BYTES_MIN: u64 = 64 << 20;
-/// A consolidated pack is closed before it grows beyond this.
-pub const PACK_BYTES_MAX: u64 = 256 << 20;
-/// A pack larger than [`PACK_BYTES_MAX`] is rewritten only when one part in so many of it is of no use.
+/// How large packs should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackSizes {
+    /// Packs with fewer bytes than this are put together with others.
+    pub bytes_min: u64,
+    /// A consolidated pack is closed before it grows beyond this.
+    pub bytes_max: u64,
+}
+
+impl PackSizes {
+    /// 64 to 256 MiB: few enough packs for terabytes, small enough to rewrite.
+    pub const DEFAULT: Self = Self { bytes_min: 64 << 20, bytes_max: 256 << 20 };
+}
+
+/// A pack larger than [`PackSizes::bytes_max`] is rewritten only when one part in so many of it is of no use.
 const DEAD_SHARE: u64 = 10;
 /// A young pack in use is split when one part in so many of it is of no use after the grace period: each add that relies
 /// on the pack makes it young again, and the useless part with it.
@@ -52,15 +62,15 @@ pub enum Fate {
 /// Decides for every pack. With `exact`, no useless byte stays, however large the pack around it.
 ///
 /// A plan for what a carried-out plan has left behind changes nothing.
-pub fn plan(packs: &[PackFacts], exact: bool) -> Vec<Fate> {
-    let mut fates: Vec<Fate> = packs.iter().map(|pack| fate_alone(pack, exact)).collect();
-    consolidate_live(packs, &mut fates);
-    consolidate_grace(packs, &mut fates);
+pub fn plan(packs: &[PackFacts], sizes: PackSizes, exact: bool) -> Vec<Fate> {
+    let mut fates: Vec<Fate> = packs.iter().map(|pack| fate_alone(pack, sizes, exact)).collect();
+    consolidate_live(packs, sizes, &mut fates);
+    consolidate_grace(packs, sizes, &mut fates);
     fates
 }
 
-fn fate_alone(pack: &PackFacts, exact: bool) -> Fate {
-    let is_small = pack.bytes() <= PACK_BYTES_MAX;
+fn fate_alone(pack: &PackFacts, sizes: PackSizes, exact: bool) -> Fate {
+    let is_small = pack.bytes() <= sizes.bytes_max;
     let is_wasteful = pack.dead > 0 && (exact || is_small || pack.dead >= pack.bytes() / DEAD_SHARE);
     let is_mixed = pack.day.is_some() && pack.live > 0 && pack.grace > 0;
     match () {
@@ -73,8 +83,8 @@ fn fate_alone(pack: &PackFacts, exact: bool) -> Fate {
 
 /// What is live of all rewritten packs goes through one line of new packs, of which the last may be small; so any small
 /// one joins as soon as there is another, or anything else to rewrite.
-fn consolidate_live(packs: &[PackFacts], fates: &mut [Fate]) {
-    let is_small = |pack: &PackFacts| !pack.stays && pack.live > 0 && pack.live < PACK_BYTES_MIN;
+fn consolidate_live(packs: &[PackFacts], sizes: PackSizes, fates: &mut [Fate]) {
+    let is_small = |pack: &PackFacts| !pack.stays && pack.live > 0 && pack.live < sizes.bytes_min;
     let small = packs.iter().filter(|pack| is_small(pack)).count();
     let others = packs
         .iter()
@@ -92,8 +102,8 @@ fn consolidate_live(packs: &[PackFacts], fates: &mut [Fate]) {
 }
 
 /// The same for what is kept for the grace period, day by day.
-fn consolidate_grace(packs: &[PackFacts], fates: &mut [Fate]) {
-    let is_small = |pack: &PackFacts| !pack.stays && pack.live == 0 && pack.grace > 0 && pack.grace < PACK_BYTES_MIN;
+fn consolidate_grace(packs: &[PackFacts], sizes: PackSizes, fates: &mut [Fate]) {
+    let is_small = |pack: &PackFacts| !pack.stays && pack.live == 0 && pack.grace > 0 && pack.grace < sizes.bytes_min;
     let mut parts_by_day = BTreeMap::<Option<u64>, usize>::new();
     for (pack, fate) in packs.iter().zip(&*fates) {
         if is_small(pack) || *fate == Fate::Rewrite && pack.grace > 0 {
@@ -123,7 +133,7 @@ mod tests {
     fn healthy_packs_are_left_alone() {
         for packs in [&[pack(1, 0, 0)][..], &[pack(64, 0, 0), pack(5000, 0, 0), pack(10, 0, 0)], &[pack(5000, 0, 400)]]
         {
-            assert!(plan(packs, false).iter().all(|fate| *fate == Fate::Stay), "{packs:?}");
+            assert!(plan(packs, PackSizes::DEFAULT, false).iter().all(|fate| *fate == Fate::Stay), "{packs:?}");
         }
     }
 
@@ -131,16 +141,25 @@ mod tests {
     fn waste_is_rewritten_and_small_packs_are_joined() {
         use Fate::{Delete, Rewrite, Stay};
         let young = |pack: PackFacts, day| PackFacts { day: Some(day), ..pack };
-        assert_eq!(plan(&[pack(0, 0, 9), pack(0, 0, 0)], false), [Delete, Delete]);
-        assert_eq!(plan(&[pack(100, 0, 1)], false), [Rewrite]);
-        assert_eq!(plan(&[pack(5000, 0, 1)], true), [Rewrite]);
-        assert_eq!(plan(&[pack(1, 0, 0), pack(2, 0, 0), pack(100, 0, 0)], false), [Rewrite, Rewrite, Stay]);
-        assert_eq!(plan(&[pack(1, 0, 0), pack(100, 0, 9), pack(100, 0, 0)], false), [Rewrite, Rewrite, Stay]);
-        assert_eq!(plan(&[young(pack(100, 50, 0), 3)], false), [Rewrite]);
-        assert_eq!(plan(&[pack(100, 50, 0)], false), [Stay]);
+        assert_eq!(plan(&[pack(0, 0, 9), pack(0, 0, 0)], PackSizes::DEFAULT, false), [Delete, Delete]);
+        assert_eq!(plan(&[pack(100, 0, 1)], PackSizes::DEFAULT, false), [Rewrite]);
+        assert_eq!(plan(&[pack(5000, 0, 1)], PackSizes::DEFAULT, true), [Rewrite]);
+        assert_eq!(
+            plan(&[pack(1, 0, 0), pack(2, 0, 0), pack(100, 0, 0)], PackSizes::DEFAULT, false),
+            [Rewrite, Rewrite, Stay]
+        );
+        assert_eq!(
+            plan(&[pack(1, 0, 0), pack(100, 0, 9), pack(100, 0, 0)], PackSizes::DEFAULT, false),
+            [Rewrite, Rewrite, Stay]
+        );
+        assert_eq!(plan(&[young(pack(100, 50, 0), 3)], PackSizes::DEFAULT, false), [Rewrite]);
+        assert_eq!(plan(&[pack(100, 50, 0)], PackSizes::DEFAULT, false), [Stay]);
         let days = [young(pack(0, 1, 0), 3), young(pack(0, 1, 0), 4), young(pack(0, 1, 0), 4)];
-        assert_eq!(plan(&days, false), [Stay, Rewrite, Rewrite]);
-        assert_eq!(plan(&[PackFacts { stays: true, ..pack(0, 0, 9) }, pack(1, 0, 0)], false), [Stay, Stay]);
+        assert_eq!(plan(&days, PackSizes::DEFAULT, false), [Stay, Rewrite, Rewrite]);
+        assert_eq!(
+            plan(&[PackFacts { stays: true, ..pack(0, 0, 9) }, pack(1, 0, 0)], PackSizes::DEFAULT, false),
+            [Stay, Stay]
+        );
     }
 
     /// What is there after the plan was carried out.
@@ -161,8 +180,8 @@ mod tests {
         }
         let mut split = |mut bytes: u64, make: &dyn Fn(u64) -> PackFacts| {
             while bytes > 0 {
-                after.push(make(bytes.min(PACK_BYTES_MAX)));
-                bytes -= bytes.min(PACK_BYTES_MAX);
+                after.push(make(bytes.min(PackSizes::DEFAULT.bytes_max)));
+                bytes -= bytes.min(PackSizes::DEFAULT.bytes_max);
             }
         };
         split(live, &|live| PackFacts { live, day: live_day, ..PackFacts::default() });
@@ -181,14 +200,14 @@ mod tests {
     proptest! {
         #[test]
         fn a_second_plan_changes_nothing(packs in prop::collection::vec(facts(), 0..12), exact: bool) {
-            let after = carry_out(&packs, &plan(&packs, exact));
-            let again = plan(&after, exact);
+            let after = carry_out(&packs, &plan(&packs, PackSizes::DEFAULT, exact));
+            let again = plan(&after, PackSizes::DEFAULT, exact);
             prop_assert!(again.iter().all(|fate| *fate == Fate::Stay), "{:?} {:?}", after, again);
         }
 
         #[test]
         fn what_is_kept_stays_or_is_rewritten(packs in prop::collection::vec(facts(), 0..12), exact: bool) {
-            for (pack, fate) in packs.iter().zip(plan(&packs, exact)) {
+            for (pack, fate) in packs.iter().zip(plan(&packs, PackSizes::DEFAULT, exact)) {
                 prop_assert!(fate != Fate::Delete || pack.kept() == 0 && !pack.stays);
                 prop_assert!(fate != Fate::Rewrite || !pack.stays);
                 prop_assert!(!exact || pack.stays || pack.dead == 0 || fate != Fate::Stay);

@@ -43,7 +43,8 @@ impl Roots for TestRoots<'_> {
 }
 
 fn options(grace_days: u32) -> Options {
-    Options { grace: grace_days * DAY, dry_run: false, now: SystemTime::now() }
+    let sizes = PackSizes::DEFAULT;
+    Options { grace: grace_days * DAY, dry_run: false, now: SystemTime::now(), sizes }
 }
 
 fn collect(store: &Store, roots: &TestRoots<'_>, grace_days: u32) -> Result<Report, GcError> {
@@ -324,7 +325,9 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Runs the steps; after each collection what was kept reads back, what was not is gone, and a second one does nothing.
-fn run(steps: &[Step]) -> Result<(), TestCaseError> {
+///
+/// With small packs, useless entries may stay in those that are too large to be rewritten for little.
+fn run(steps: &[Step], sizes: PackSizes) -> Result<(), TestCaseError> {
     let mut test = TestStore::new();
     let mut known = Vec::<ObjectId>::new();
     for step in steps {
@@ -357,14 +360,17 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
                     known.iter().enumerate().filter(|(at, _)| is_kept(*at)).map(|(_, id)| *id).collect();
                 let young = young_objects(&test, *grace_days);
                 let roots = TestRoots::new(&kept);
-                collect(&test.store, &roots, *grace_days).expect("collected");
+                let options = Options { sizes, ..options(*grace_days) };
+                gc(&test.store, &roots, &options, &Silent).expect("collected");
+                let is_exact = sizes == PackSizes::DEFAULT || *grace_days == 0;
                 for id in &known {
                     let must_stay = kept.contains(id) || young.contains(id);
-                    prop_assert_eq!(must_stay, test.has(*id));
-                    prop_assert!(!must_stay || test.reads(*id));
+                    prop_assert!(test.has(*id) || !must_stay);
+                    prop_assert!(!test.has(*id) || must_stay || !is_exact);
+                    prop_assert!(!test.has(*id) || test.reads(*id), "what stays is whole");
                 }
                 let before = state(&test.store);
-                collect(&test.store, &roots, *grace_days).expect("collected");
+                gc(&test.store, &roots, &options, &Silent).expect("collected");
                 prop_assert_eq!(state(&test.store), before);
                 known.retain(|id| test.has(*id));
             }
@@ -386,10 +392,17 @@ fn young_objects(test: &TestStore, grace_days: u32) -> BTreeSet<ObjectId> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
     fn keeps_exactly_what_must_be_kept(steps in prop::collection::vec(step(), 1..25)) {
-        run(&steps)?;
+        run(&steps, PackSizes::DEFAULT)?;
+    }
+
+    #[test]
+    fn keeps_what_must_be_kept_in_packs_of_any_size(mut steps in prop::collection::vec(step(), 1..25)) {
+        // Entries much smaller than packs, as they are.
+        steps.retain(|step| !matches!(step, Step::PutShared { .. }));
+        run(&steps, PackSizes { bytes_min: 3000, bytes_max: 9000 })?;
     }
 }
