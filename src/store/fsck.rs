@@ -115,7 +115,14 @@ pub fn repair(
             restore_missing(store, manifests, restore, progress)?;
         }
         report.repairs.push(Repair::Restored { files });
-        report.repairs.extend(repair::recover_from_quarantine(store)?);
+    }
+    // What was saved last may be what something else put aside can be told by.
+    loop {
+        let more = repair::recover_from_quarantine(store)?;
+        if more.is_empty() {
+            break;
+        }
+        report.repairs.extend(more);
     }
     let store = store.reopen()?;
     let after = run(&store, manifests, Checks::ALL, progress)?;
