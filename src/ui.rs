@@ -68,8 +68,8 @@ impl Progress for Ui {
         }
         let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::hidden());
         let template = match total_bytes {
-            Some(_) => "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-            None => "{msg} {spinner} {bytes} {bytes_per_sec}",
+            Some(_) => "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}",
+            None => "{msg} {spinner} {decimal_bytes} {decimal_bytes_per_sec}",
         };
         bar.set_message(what.to_owned());
         let style = ProgressStyle::with_template(template).ok();

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::git::BlobId;
 use crate::git::filter_protocol::{Command, FilterServer, Request, WriteError};
 use crate::manifest::{BYTES_MAX, Manifest};
-use crate::progress::{Progress, Silent};
+use crate::progress::{Counted, Progress, Silent};
 use crate::ui::Ui;
 use crate::worktree::assemble::AssembleError;
 use crate::worktree::pending::{Notes, Pending};
@@ -50,7 +50,9 @@ fn serve(context: &Context, notes: &mut Notes, input: impl Read, output: impl Wr
 fn answer_clean(context: &Context, mut request: Request<'_, impl Read, impl Write>, ui: &Ui) -> io::Result<()> {
     let path = request.head.path.clone();
     let name = String::from_utf8_lossy(&path);
-    match clean::clean(context, &path, &mut request.content()) {
+    let total = context.file_path(&path).and_then(|file| Some(file.symlink_metadata().ok()?.len()));
+    let cleaned = clean::clean(context, &path, &mut Counted::new(request.content(), ui, &name, total));
+    match cleaned {
         Ok(cleaned) => {
             if let Some(warning) = cleaned.warning {
                 ui.warn(&format!("`{name}` {warning}"));
