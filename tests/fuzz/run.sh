@@ -111,6 +111,10 @@ seed() {
 export ASAN_OPTIONS="quarantine_size_mb=16:${ASAN_OPTIONS:-}"
 mkdir -p "$fuzz/artifacts" "$(dirname "$log")"
 for target in $targets; do
+    # Apart from the run, so that what does not build is not taken for a finding.
+    cargo +nightly fuzz build --fuzz-dir "$fuzz" "$target"
+done
+for target in $targets; do
     seed "$target"
     output=$fuzz/artifacts/$target.log
     printf '%s: %s seconds\n' "$target" "$seconds"
