@@ -1,36 +1,37 @@
 //! .npz: a zip archive of .npy files, one for each array.
 //!
-//! Source: numpy's `numpy.savez`. An archive is one of numpy's if all of its members are named `*.npy`.
+//! Source: numpy's `numpy.savez`. An archive is one of numpy's if its first member is named `*.npy`; as for `numpy.load`,
+//! others may be among them.
 //!
-//! **Limitations.** Arrays that are compressed (`numpy.savez_compressed`) or of a dtype that [`npy`] does
-//! not read stay between the records; when they are more than 1 MiB in all, the file has no layout.
+//! **Limitations.** Arrays that are compressed (`numpy.savez_compressed`) or of a dtype that [`npy`] does not read stay
+//! between the records, as do members that are no arrays; when they are more than 1 MiB in all, the file has no layout.
 
 use super::{Layout, ParseError, Record, Source, malformed, npy, usable_name, zip};
 
 pub(super) fn parse(source: &dyn Source) -> Result<Option<Layout>, ParseError> {
     let Some(members) = zip::members(source, |first| first.ends_with(".npy"))? else { return Ok(None) };
-    if members.is_empty() || !members.iter().all(|member| member.name.ends_with(".npy")) {
+    if !members.first().is_some_and(|member| member.name.ends_with(".npy")) {
         return Ok(None);
     }
     let mut records = Vec::new();
     let mut left_out = 0_u64;
     for member in members {
         let window = member.window(source)?;
+        let name = member.name.strip_suffix(".npy").filter(|name| usable_name(name));
         let array = if member.stored { npy::read_array(&window) } else { Ok(None) };
-        let name = member.name.strip_suffix(".npy").unwrap_or_default();
-        match array {
-            Ok(Some(array)) if usable_name(name) => records.push(Record {
+        match (array, name) {
+            (Ok(Some(array)), Some(name)) => records.push(Record {
                 name: name.to_owned(),
                 dtype: array.dtype,
                 shape: array.shape,
                 offset: member.offset + array.offset,
                 len: array.len,
             }),
-            Ok(_) | Err(ParseError::Malformed(_)) => left_out = left_out.saturating_add(member.len),
-            Err(error) => return Err(error),
+            (Ok(_) | Err(ParseError::Malformed(_)), _) => left_out = left_out.saturating_add(member.len),
+            (Err(error), _) => return Err(error),
         }
     }
-    zip::check_left_out(left_out, "compressed or unsupported arrays")?;
+    zip::check_left_out(left_out, "compressed or unsupported members")?;
     if records.is_empty() {
         return Err(malformed("no array of the archive is stored uncompressed in a supported dtype"));
     }
@@ -63,6 +64,7 @@ mod tests {
             deflated("small.npy", &[7; 100]),
             stored("dir/a.npy", &array()),
             stored("objects.npy", &npy::tests::file(OBJECTS, b"pickled")),
+            stored("README.md", b"hello"),
         ]);
         let layout = parse(&Bytes(&bytes)).expect("well-formed").expect("npz");
         let names: Vec<_> = layout.records.iter().map(|record| record.name.as_str()).collect();
@@ -89,7 +91,7 @@ mod tests {
 
     #[test]
     fn other_archives_are_unknown() {
-        let others = [vec![], vec![stored("a.npy", &array()), stored("README.md", b"hello")]];
+        let others = [vec![], vec![stored("README.md", b"hello"), stored("a.npy", &array())]];
         for members in others {
             assert_eq!(detect_members(&members), Detected::Unknown);
         }

@@ -2,6 +2,7 @@
 
 mod checkout;
 mod completions;
+mod corpus;
 mod demo;
 mod doctor;
 mod filter;

@@ -13,8 +13,6 @@ use crate::tensor::{self, Dtype, Plain};
 const DEPTH_MAX: usize = 256;
 /// The longest chain of wrappers around a tensor is a parameter of a tensor subclass.
 const WRAPPERS_MAX: usize = 4;
-/// What a checkpoint that is a tensor and nothing else is called.
-const BARE_TENSOR: &str = "tensor";
 /// The names of storages that have none.
 const RESERVED: [&str; 2] = ["storage/", "constants/"];
 /// Where a pickled module keeps what its `state_dict` shows without these names.
@@ -285,10 +283,12 @@ impl<'a> Walk<'_, 'a> {
         if tensor::element_count(&shape) != Some(storage.elements) {
             return;
         }
-        let name = if self.path.is_empty() { BARE_TENSOR } else { &self.path };
-        let reserved = RESERVED.iter().any(|reserved| name.starts_with(reserved));
-        if usable_name(name) && !reserved && self.taken.insert(name.to_owned()) {
-            storage.tensor = Some((name.to_owned(), shape));
+        // A checkpoint that is a tensor and nothing else has no path to it: the storage's own name, the tensor's shape.
+        let is_bare = self.path.is_empty();
+        let name = if is_bare { format!("{}{}", RESERVED[0], view.key) } else { self.path.clone() };
+        let reserved = !is_bare && RESERVED.iter().any(|reserved| name.starts_with(reserved));
+        if usable_name(&name) && !reserved && self.taken.insert(name.clone()) {
+            storage.tensor = Some((name, shape));
         }
     }
 }

@@ -71,8 +71,9 @@ fn names_are_paths() {
 }
 
 #[test]
-fn a_bare_tensor_has_a_name() {
-    assert_eq!(describe(&checkpoint(&floats("0", 2), &["0"])), ["tensor F32 [2]"]);
+fn a_bare_tensor_has_its_storages_name_and_its_own_shape() {
+    let bare = view(storage("FloatStorage", "0", 2), 0, &[2, 1], &[1, 1]);
+    assert_eq!(describe(&checkpoint(&bare, &["0"])), ["storage/0 F32 [2, 1]"]);
 }
 
 #[test]

@@ -326,18 +326,24 @@ def write_hdf5(folder):
 
 
 def hdf5_tensors(file):
-    tensors, seen = [], set()
-
-    def visit(name, item):
-        if not isinstance(item, h5py.Dataset) or item.dtype.str not in NUMPY_NAMES:
-            return
-        contiguous = item.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
-        offset = item.id.get_offset()
-        if contiguous and offset is not None and offset not in seen and item.nbytes > INLINE_BYTES_MAX:
-            seen.add(offset)
-            tensors.append(entry(name, NUMPY_NAMES[item.dtype.str], item.shape, item[...].tobytes()))
-
-    file.visititems(visit)
+    """The tensors, each by the shortest of its paths."""
+    tensors, seen, groups = [], set(), [("", file)]
+    for prefix, group in groups:
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                continue
+            item, path = group[name], f"{prefix}{name}"
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if isinstance(item, h5py.Group):
+                # Looked at after everything with a shorter path.
+                groups.append((f"{path}/", item))
+            elif item.dtype.str in NUMPY_NAMES and item.nbytes > INLINE_BYTES_MAX:
+                contiguous = item.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
+                if contiguous and item.id.get_offset() is not None:
+                    tensors.append(entry(path, NUMPY_NAMES[item.dtype.str], item.shape, item[...].tobytes()))
     return tensors
 
 
