@@ -177,11 +177,18 @@ impl Repo {
     /// The blob that the index has for `path`, the side of this branch in a conflict.
     pub fn index_blob(&self, path: &[u8]) -> Option<BlobId> {
         use gix::index::entry::Stage;
+        self.index_blob_at(path, &[Stage::Unconflicted, Stage::Ours])
+    }
+
+    /// The blob that the index has for `path`; none for one in conflict.
+    pub fn merged_index_blob(&self, path: &[u8]) -> Option<BlobId> {
+        self.index_blob_at(path, &[gix::index::entry::Stage::Unconflicted])
+    }
+
+    fn index_blob_at(&self, path: &[u8], stages: &[gix::index::entry::Stage]) -> Option<BlobId> {
         let index = self.gix.index_or_empty().ok()?;
-        [Stage::Unconflicted, Stage::Ours]
-            .into_iter()
-            .find_map(|stage| index.entry_by_path_and_stage(path.into(), stage))
-            .map(|entry| BlobId(entry.id))
+        let entry = stages.iter().find_map(|&stage| index.entry_by_path_and_stage(path.into(), stage))?;
+        Some(BlobId(entry.id))
     }
 
     /// A blob's length, without reading all of it.

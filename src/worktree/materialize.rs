@@ -105,12 +105,13 @@ pub(super) fn update_index(context: &Context, updates: &HashMap<Vec<u8>, Update>
 }
 
 /// Has git itself look at the files whose entries were not found although the index has them: those in the shared part
-/// of a split index. Entries with another blob stay as they are.
+/// of a split index. Entries with another blob stay as they are, and so do those in conflict: to git, looking at one is
+/// to resolve it.
 fn refresh_rest(context: &Context, updates: &HashMap<Vec<u8>, Update>) -> io::Result<()> {
     let Some(top) = context.repo.work_dir() else { return Ok(()) };
     let mut list = Vec::new();
     for (path, update) in updates {
-        let has_blob = context.repo.index_blob(path).is_some_and(|blob| blob.as_bytes() == update.blob);
+        let has_blob = context.repo.merged_index_blob(path).is_some_and(|blob| blob.as_bytes() == update.blob);
         let now = context.file_path(path).and_then(|path| std::fs::symlink_metadata(path).ok());
         if has_blob && now.is_some_and(|now| is_same_file(&now, &update.metadata)) {
             list.extend_from_slice(path);

@@ -45,7 +45,7 @@ fn mend(context: &Context, pending: &[Pending], report: &mut Report) {
     for pending in pending {
         let Some(path) = context.file_path(&pending.path) else { continue };
         path.parent().map(atomic_file::remove_stale);
-        if report.done.contains(&pending.path) || context.repo.index_blob(&pending.path) != Some(pending.manifest) {
+        if report.done.contains(&pending.path) || context.repo.merged_index_blob(&pending.path) != Some(pending.manifest) {
             continue;
         }
         if let Some(metadata) = whole_file(context, &path, pending) {

@@ -135,3 +135,53 @@ fn a_squash_leaves_the_change_staged() {
         assert_eq!(repo.git(&["status", "--porcelain"]).ok().text(), "M  m.safetensors\n");
     });
 }
+
+/// A repository in the middle of a conflict: `main` and `side` have changed one tensor each in their own way.
+fn in_conflict(env: &Env) -> Repo<'_> {
+    env.configure("merge.model.driver", "git-model merge-driver %O %A %B %L %P");
+    env.configure("merge.model.recursive", "binary");
+    let repo = env.repo("repo").versions(1);
+    branch(&repo, "side", "m.safetensors", &model(2));
+    branch(&repo, "ours", "m.safetensors", &model(3));
+    repo
+}
+
+fn conflicting_stages(repo: &Repo<'_>) -> usize {
+    repo.git(&["ls-files", "-u"]).ok().text().lines().count()
+}
+
+#[test]
+fn a_conflict_stays_one_until_the_user_resolves_it() {
+    in_both_modes(|env| {
+        let repo = in_conflict(env);
+        repo.git(&["merge", "-q", "--no-edit", "side"]).fails_with(1);
+        assert_eq!(conflicting_stages(&repo), 3);
+        repo.assert_holds("m.safetensors", &model(3));
+        for (side, seed) in [("--theirs", 2), ("--ours", 3), ("--theirs", 2)] {
+            repo.git(&["checkout", side, "m.safetensors"]).ok();
+            repo.assert_holds("m.safetensors", &model(seed));
+            assert_eq!(conflicting_stages(&repo), 3, "{side}");
+        }
+        repo.git(&["commit", "-q", "-m", "too early"]).fails_with(128);
+        repo.git(&["add", "m.safetensors"]).ok();
+        repo.git(&["commit", "-q", "-m", "theirs"]).ok();
+        assert!(repo.blob("HEAD", "m.safetensors") == repo.blob("side", "m.safetensors"));
+        repo.assert_settled();
+    });
+}
+
+#[test]
+fn a_rebase_in_conflict_does_not_go_on() {
+    in_both_modes(|env| {
+        let repo = in_conflict(env);
+        repo.git(&["rebase", "-q", "side"]).fails_with(1);
+        assert_eq!(conflicting_stages(&repo), 3);
+        repo.git_with(&[("GIT_EDITOR", "true")], &["rebase", "--continue"]).fails_with(1);
+        repo.git(&["checkout", "--theirs", "m.safetensors"]).ok();
+        repo.git(&["add", "m.safetensors"]).ok();
+        repo.git_with(&[("GIT_EDITOR", "true")], &["rebase", "--continue"]).ok();
+        repo.assert_holds("m.safetensors", &model(3));
+        assert_eq!(repo.git(&["log", "--format=%s", "-2"]).ok().text(), "ours\nside\n");
+        repo.assert_settled();
+    });
+}
