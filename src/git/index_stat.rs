@@ -52,7 +52,7 @@ pub fn patch(index: &mut [u8], hash: HashKind, updates: &HashMap<Vec<u8>, Update
         return Err(broken());
     }
     let hash_len = hash.byte_len();
-    let checksum_at = index.len().checked_sub(hash_len).ok_or_else(broken)?;
+    let checksum_at = index.len().checked_sub(hash_len).filter(|&at| at >= HEADER_LEN).ok_or_else(broken)?;
     let (mut at, mut patched) = (HEADER_LEN, 0);
     let mut name = Vec::new();
     for _ in 0..count {
