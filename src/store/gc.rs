@@ -256,12 +256,15 @@ fn carry_out(
     progress.end();
     let Copied { packs: written, damaged } = copied?;
 
-    let mut returned = Vec::new();
-    roots.for_each(&mut |id| {
-        if !marks.is_live(id) {
-            returned.push(id);
-        }
-    })?;
+    let returned = || {
+        let mut returned = Vec::new();
+        roots.for_each(&mut |id| {
+            if !marks.is_live(id) {
+                returned.push(id);
+            }
+        })?;
+        Ok(returned)
+    };
     let doomed = sources.into_iter().chain(with_fate(Fate::Delete).map(|(marked, _)| marked));
     let swept = Sweep {
         store,
@@ -269,9 +272,8 @@ fn carry_out(
         doomed: doomed.map(|marked| marked.pack.path().to_owned()).collect(),
         written: &written,
         damaged: damaged.iter().map(|(path, _)| path.clone()).collect::<HashSet<_>>(),
-        returned: &returned,
     }
-    .run()?;
+    .run(returned)?;
     store.rescan()?;
     report.damaged = damaged;
     for (path, what) in swept.damaged {

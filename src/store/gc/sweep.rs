@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::GcError;
 use super::mark::{Marked, read_base, read_recipe};
 use crate::atomic_file::{open_folder, sync_folder};
 use crate::id::ObjectId;
@@ -27,8 +28,6 @@ pub struct Sweep<'a> {
     pub written: &'a [Arc<Pack>],
     /// Doomed packs with damaged entries: they stay.
     pub damaged: HashSet<PathBuf>,
-    /// Objects that history needs now and did not before.
-    pub returned: &'a [ObjectId],
 }
 
 /// What came of it.
@@ -43,8 +42,9 @@ pub struct Swept {
 }
 
 impl Sweep<'_> {
-    /// Deletes what may be deleted.
-    pub fn run(mut self) -> Result<Swept, StoreError> {
+    /// Deletes what may be deleted. `returned` tells of the objects that history needs now and did not before; it is
+    /// asked when writers are kept out.
+    pub fn run(mut self, returned: impl FnOnce() -> Result<Vec<ObjectId>, GcError>) -> Result<Swept, GcError> {
         let mut swept = Swept::default();
         // What is written has taken the place of a pack of the same name, which is the same pack.
         for pack in self.written {
@@ -54,7 +54,7 @@ impl Sweep<'_> {
         swept.damaged = self.check_what_remains()?;
         let _lock = self.store.lock_exclusive()?;
         let mut survey = Survey::new(&self)?;
-        for id in self.returned {
+        for id in returned()? {
             survey.need(id.as_bytes(), Kind::Recipe);
         }
         survey.settle(self.store)?;

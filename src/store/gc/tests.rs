@@ -1,5 +1,5 @@
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 use proptest::prelude::*;
 
@@ -8,11 +8,12 @@ use crate::progress::Silent;
 use crate::store::Cut;
 use crate::store::testing::{DAY, TestStore, flip, modified, noise, open, packs, put, reads, set_age};
 
-/// Objects to keep, and what happens when they are asked for the second time.
+type Meanwhile<'a> = &'a (dyn Fn(&mut BTreeSet<ObjectId>) + Sync);
+
+/// Objects to keep, and what happens between the plan and its execution.
 struct TestRoots<'a> {
-    keep: RefCell<BTreeSet<ObjectId>>,
-    meanwhile: &'a dyn Fn(&mut BTreeSet<ObjectId>),
-    asked: Cell<u32>,
+    keep: Mutex<BTreeSet<ObjectId>>,
+    meanwhile: Meanwhile<'a>,
     locks: Vec<PathBuf>,
 }
 
@@ -21,19 +22,15 @@ impl<'a> TestRoots<'a> {
         Self::with(keep, &|_| ())
     }
 
-    fn with(keep: &[ObjectId], meanwhile: &'a dyn Fn(&mut BTreeSet<ObjectId>)) -> Self {
-        let keep = RefCell::new(keep.iter().copied().collect());
-        Self { keep, meanwhile, asked: Cell::new(0), locks: Vec::new() }
+    fn with(keep: &[ObjectId], meanwhile: Meanwhile<'a>) -> Self {
+        let keep = Mutex::new(keep.iter().copied().collect());
+        Self { keep, meanwhile, locks: Vec::new() }
     }
 }
 
 impl Roots for TestRoots<'_> {
     fn for_each(&self, visit: &mut dyn FnMut(ObjectId)) -> Result<(), RootsError> {
-        self.asked.set(self.asked.get() + 1);
-        if self.asked.get() == 2 {
-            (self.meanwhile)(&mut self.keep.borrow_mut());
-        }
-        self.keep.borrow().iter().copied().for_each(visit);
+        self.keep.lock().expect("no panic").iter().copied().for_each(visit);
         Ok(())
     }
 
@@ -42,13 +39,25 @@ impl Roots for TestRoots<'_> {
     }
 }
 
+impl Progress for TestRoots<'_> {
+    fn begin(&self, what: &str, _: Option<u64>) {
+        if what == "rewriting packs" {
+            (self.meanwhile)(&mut self.keep.lock().expect("no panic"));
+        }
+    }
+    fn advance(&self, _: u64) {}
+    fn end(&self) {}
+    fn note(&self, _: &str) {}
+    fn warn(&self, _: &str) {}
+}
+
 fn options(grace_days: u32) -> Options {
     let sizes = PackSizes::DEFAULT;
     Options { grace: grace_days * DAY, dry_run: false, now: SystemTime::now(), sizes }
 }
 
 fn collect(store: &Store, roots: &TestRoots<'_>, grace_days: u32) -> Result<Report, GcError> {
-    gc(store, roots, &options(grace_days), &Silent)
+    gc(store, roots, &options(grace_days), roots)
 }
 
 fn state(store: &Store) -> Vec<(PathBuf, SystemTime)> {
