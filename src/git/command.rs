@@ -143,8 +143,20 @@ pub fn git_version() -> Result<(u32, u32), GitError> {
 
 /// The subcommand of the `git` that started this process, where the system tells: `add`, `diff`, `cat-file`, …
 pub fn caller() -> Option<String> {
-    let parent = rustix::process::getppid()?;
-    let line = std::fs::read(format!("/proc/{}/cmdline", parent.as_raw_nonzero())).ok()?;
+    let parent = rustix::process::getppid()?.as_raw_nonzero().get();
+    // Git starts a filter through a shell, and not every shell makes way for the one command it runs.
+    subcommand(parent).or_else(|| subcommand(parent_of(parent)?))
+}
+
+/// The parent of a process: the second word behind the program's name, which stands in parentheses.
+fn parent_of(process: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// What the process does, if it is a `git`.
+fn subcommand(process: i32) -> Option<String> {
+    let line = std::fs::read(format!("/proc/{process}/cmdline")).ok()?;
     let mut args = line.split(|&byte| byte == 0).map(String::from_utf8_lossy);
     let program = args.next()?;
     let program = program.rsplit('/').next()?;

@@ -15,6 +15,7 @@ pub mod filter_protocol;
 pub mod hooks;
 pub mod index_stat;
 pub mod install;
+mod parameters;
 mod pkt_line;
 pub mod reachable;
 mod remotes;
@@ -121,8 +122,15 @@ pub struct Repo {
 impl Repo {
     /// The repository that the environment names, or the one around the current folder.
     pub fn discover() -> Result<Self, GitError> {
-        let gix =
+        let mut gix =
             gix::discover_with_environment_overrides(".").map_err(|error| GitError::NoRepository(error.to_string()))?;
+        let given = std::env::var("GIT_CONFIG_PARAMETERS").ok();
+        if let Some(settings) = given.as_deref().and_then(parameters::parse) {
+            let broken = |error| GitError::read("the settings given with `git -c`", error);
+            let mut config = gix.config_snapshot_mut();
+            config.append_config(settings.iter().map(String::as_str), gix::config::Source::Cli).map_err(broken)?;
+            config.commit().map_err(broken)?;
+        }
         let work_dir = if is_work_dir_implied(&gix) { std::env::current_dir().ok() } else { work_dir_of(&gix) };
         Ok(Self { gix, work_dir })
     }
