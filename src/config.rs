@@ -28,8 +28,6 @@ pub struct Settings {
     pub smudge: SmudgeMode,
     /// `model.threads`; by default the number of cores.
     pub workers: usize,
-    /// `merge.renormalize`: git may then clean content that is not in the work tree.
-    pub renormalize: bool,
 }
 
 impl Settings {
@@ -48,7 +46,6 @@ impl Settings {
                 _ => SmudgeMode::Auto,
             },
             workers: workers.min(WORKERS_MAX),
-            renormalize: repo.config_boolean("merge.renormalize").unwrap_or(false),
         }
     }
 }

@@ -7,17 +7,17 @@
 //! Nothing is refused because it is malformed: what no parser understands is stored as an opaque file.
 
 use std::collections::HashMap;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Map;
 
+use super::Context;
 use super::source::{Checked, FileSource, Recorder};
-use super::{Context, stat_cache};
 use crate::atomic_file::{AtomicFile, open_folder};
 use crate::format::{self, Bytes, Detected, Layout, Malformed, Skeleton, Source};
 use crate::id::ObjectId;
@@ -28,8 +28,10 @@ use crate::store::{BlockReader, Cut, Ingest, Ingested, ObjectSpec, StoreError};
 const IN_MEMORY_BYTES: u64 = 4 << 20;
 /// A file with more bytes than this between its tensors gains nothing from being divided.
 const GAP_BYTES_MAX: u64 = 32 << 20;
-/// A manifest line takes about this much beside the tensor's name.
+/// A manifest's line takes at most so much beside the tensor's name and shape.
 const LINE_BYTES: u64 = 256;
+/// A dimension in a manifest: the digits of 64 bits and a comma.
+const DIMENSION_BYTES_MAX: usize = 21;
 const LFS_POINTER_PREFIX: &[u8] = b"version https://git-lfs.github.com/spec/";
 const LFS_POINTER_BYTES_MAX: usize = 1024;
 const CONFLICT_MARKER: &[u8] = b"<<<<<<< ";
@@ -99,53 +101,17 @@ pub fn clean(context: &Context, path: &[u8], input: &mut dyn Read) -> Result<Cle
         return clean_memory(context, path, &head);
     }
     let file_path = context.file_path(path);
-    let file = file_path.as_deref().and_then(open_regular);
     let mut input = (&head[..]).chain(input);
-    let Some((file_path, (file, metadata))) = file_path.as_deref().zip(file) else {
-        return clean_spooled(context, path, |spool| io::copy(&mut input, spool).map(drop).map_err(Into::into));
-    };
-    let trustworthy = stat_cache::is_trustworthy(context);
-    if trustworthy
-        && let Some(record) = stat_cache::find(context, file_path, &metadata)
-        && is_known(context, &record)
-    {
-        return answer_from_record(context, path, record, &metadata, file_path, &mut input);
+    match file_path.as_deref().and_then(open_regular) {
+        Some(file) => clean_checked(context, path, file, &mut input),
+        None => clean_spooled(context, path, |spool| io::copy(&mut input, spool).map(drop).map_err(Into::into)),
     }
-    let cleaned = clean_checked(context, path, file.try_clone()?, &mut input)?;
-    if trustworthy && cleaned.summary.is_some() && !stat_cache::is_racy(&metadata) {
-        stat_cache::store(context, file_path, &file, &metadata, &cleaned.text);
-    }
-    Ok(cleaned)
 }
 
-fn open_regular(path: &Path) -> Option<(File, Metadata)> {
+fn open_regular(path: &Path) -> Option<File> {
     let no_follow = rustix::fs::OFlags::NOFOLLOW.union(rustix::fs::OFlags::NONBLOCK).bits() as i32;
     let file = std::fs::OpenOptions::new().read(true).custom_flags(no_follow).open(path).ok()?;
-    let metadata = file.metadata().ok()?;
-    metadata.is_file().then_some((file, metadata))
-}
-
-/// Whether the store still has what a recorded manifest names, and will not let go of it now: a record may outlive what
-/// it is about.
-fn is_known(context: &Context, record: &stat_cache::Record) -> bool {
-    Manifest::parse(&record.manifest).is_ok_and(|manifest| context.store.mark_used(manifest.objects()).is_ok())
-}
-
-/// Answers from a record if the drained samples agree. If they do not, the bytes are gone from the pipe, but the file
-/// is still there: a command that is trusted sends the file and nothing else.
-fn answer_from_record(
-    context: &Context,
-    path: &[u8],
-    record: stat_cache::Record,
-    metadata: &Metadata,
-    file_path: &Path,
-    input: &mut dyn Read,
-) -> Result<Cleaned, CleanError> {
-    if record.agrees_with(metadata.size(), input)? {
-        return Ok(Cleaned::unchanged(record.manifest, None));
-    }
-    let mut file = File::open(file_path)?;
-    clean_spooled(context, path, |spool| io::copy(&mut file, spool).map(drop).map_err(Into::into))
+    file.metadata().ok()?.is_file().then_some(file)
 }
 
 /// Content that starts like a manifest, or with conflict markers, is passed on, so that what git holds and what stands
@@ -227,8 +193,14 @@ impl Plan {
 
 fn is_worth_dividing(layout: &Layout, len: u64) -> bool {
     let tensor_bytes: u64 = layout.records.iter().map(|record| record.len).sum();
-    let text_bytes: u64 = layout.records.iter().map(|record| record.name.len() as u64 * 2 + LINE_BYTES).sum();
+    let text_bytes: u64 = layout.records.iter().map(line_bytes_max).sum::<u64>() + LINE_BYTES;
     len - tensor_bytes <= GAP_BYTES_MAX && text_bytes < crate::manifest::BYTES_MAX
+}
+
+/// A record's line in a manifest is no longer than this.
+fn line_bytes_max(record: &format::Record) -> u64 {
+    let name = serde_json::to_string(&record.name).map_or(usize::MAX, |name| name.len());
+    (name + record.shape.len() * DIMENSION_BYTES_MAX) as u64 + LINE_BYTES
 }
 
 /// A file in the store, before its manifest is written.
@@ -358,4 +330,33 @@ fn write_object(context: &Context, id: &ObjectId, out: &mut dyn Write) -> Result
         out.write_all(&buffer)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Record;
+    use crate::tensor::Plain;
+
+    #[test]
+    fn a_manifest_is_no_longer_than_was_foreseen() {
+        let names = ["w".to_owned(), "\u{1}".repeat(5000), "\"\\".repeat(300), "ü\u{7f}\n".repeat(99)];
+        for name in names {
+            for shape in [vec![], vec![u64::MAX; 3], vec![1; 64]] {
+                let record = Record { name: name.clone(), dtype: Plain::F8E4M3Fnuz.into(), shape, offset: 0, len: 0 };
+                let tensor = Tensor {
+                    name: record.name.clone(),
+                    dtype: record.dtype.clone(),
+                    shape: record.shape.clone(),
+                    sha256: ObjectId::of(b""),
+                    extra: Map::new(),
+                };
+                let content =
+                    Content::Model { format: "safetensors".into(), skeleton: ObjectId::of(b""), tensors: vec![tensor] };
+                let text = Manifest { size: u64::MAX, content, extra: Map::new() }.print();
+                let foreseen = line_bytes_max(&record) + LINE_BYTES;
+                assert!(text.len() as u64 <= foreseen, "{} > {foreseen}", text.len());
+            }
+        }
+    }
 }

@@ -17,9 +17,9 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{CWD, FallocateFlags, Mode, OFlags};
 
+use super::Context;
 use super::assemble::{AssembleError, Assembly};
 use super::pending::Pending;
-use super::{Context, stat_cache};
 use crate::atomic_file::AtomicFile;
 use crate::git::index_stat::{self, Update};
 use crate::git::{BlobId, Git};
@@ -152,21 +152,22 @@ fn materialize_one(
         return Err(MaterializeError::Changed);
     }
     let handle = file.file().try_clone()?;
+    let written = handle.metadata()?;
     file.persist(name)?;
     let metadata = handle.metadata()?;
-    if let Some(path) = context.file_path(&pending.path) {
-        stat_cache::store(context, &path, &handle, &metadata, &text);
-    }
-    Ok(metadata)
+    // Whoever writes into the file from now on may do so before its times are known: then git has to look at it.
+    let is_as_written = metadata.size() == written.size() && metadata.modified()? == written.modified()?;
+    if is_as_written { Ok(metadata) } else { Err(MaterializeError::Changed) }
 }
 
-/// The file's blocks, before they are written: a full disk shows at once, not after minutes.
+/// The file's blocks, before they are written: a full disk shows at once, not after minutes. The size grows with what is
+/// written, so that a file cut short by a crash does not have the size that git's index tells of.
 fn reserve(file: &File, size: u64) -> io::Result<()> {
     if size == 0 {
         return Ok(());
     }
-    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, size) {
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => file.set_len(size),
+    match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, size) {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
         other => other.map_err(Into::into),
     }
 }

@@ -20,7 +20,6 @@ pub mod recover;
 pub mod restore;
 pub mod smudge;
 mod source;
-mod stat_cache;
 pub mod status;
 pub mod track;
 
