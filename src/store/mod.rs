@@ -277,13 +277,21 @@ impl Store {
     /// [`StoreError::MissingObject`] if no pack has it, even after looking again.
     pub fn recipe(&self, id: &ObjectId) -> Result<Recipe, StoreError> {
         let mut bytes = Vec::new();
-        let found = self.read_entry(id.as_bytes(), Kind::Recipe, &mut bytes)?;
-        let Some((path, entry)) = found else { return Err(StoreError::MissingObject(*id)) };
-        let corrupt = |what: &str| StoreError::Corrupt { path: path.clone(), what: format!("recipe {id}: {what}") };
-        if entry.codec != codec::Codec::Raw {
-            return Err(corrupt("a recipe is stored raw"));
-        }
-        Recipe::decode(*id, &bytes[entry.payload]).ok_or_else(|| corrupt("the list of blocks is not what was written"))
+        let first = match self.read_entry(id.as_bytes(), Kind::Recipe, &mut bytes) {
+            Ok(None) => return Err(StoreError::MissingObject(*id)),
+            Ok(Some((path, entry))) => recipe_in(*id, &path, &entry, &bytes),
+            Err(error) => Err(error),
+        };
+        // Another pack, or another store, may have a good copy of what is damaged.
+        first.or_else(|error| {
+            let packs = self.packs();
+            let good = packs.copies(id.as_bytes(), Kind::Recipe).find_map(|found| {
+                let file = self.pack_file(found.pack).ok()?;
+                found.pack.read_entry(&file, &found.record, &mut bytes).ok()?;
+                recipe_in(*id, found.pack.path(), &pack::Entry::parse(&bytes)?, &bytes).ok()
+            });
+            good.ok_or(error)
+        })
     }
 
     /// Reads an entry's bytes; looks again for new packs when it is not found or its pack has gone.
@@ -329,6 +337,16 @@ impl Store {
         open.push((pack.path().to_owned(), Arc::clone(&file)));
         Ok(file)
     }
+}
+
+/// The recipe in an entry's bytes.
+fn recipe_in(id: ObjectId, path: &Path, entry: &pack::Entry, bytes: &[u8]) -> Result<Recipe, StoreError> {
+    let corrupt = |what: &str| StoreError::Corrupt { path: path.into(), what: format!("recipe {id}: {what}") };
+    if entry.codec != codec::Codec::Raw {
+        return Err(corrupt("a recipe is stored raw"));
+    }
+    let recipe = Recipe::decode(id, &bytes[entry.payload.clone()]);
+    recipe.ok_or_else(|| corrupt("the list of blocks is not what was written"))
 }
 
 /// The packs in a folder, newest first (what is asked for is mostly what came last); none if there is no folder.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use rustix::fs::Advice;
+use rustix::fs::{Advice, Timespec, Timestamps};
 
 use super::pack::{self, Batch, EntryId, Kind, Record};
 use super::{Store, StoreError};
@@ -185,10 +185,12 @@ pub fn mark_relied_on(store: &Store, relied_on: &[ReliedOn]) -> Result<(), Store
     Ok(())
 }
 
-/// Makes a file as young as now. A pack that belongs to someone else cannot be marked; its owner's `gc` knows nothing of us in any case.
+/// Makes a file as young as now, which takes no more than the right to write it: in a shared repository packs have many
+/// owners. One that may only be read is in a repository that ours borrows from, whose `gc` knows nothing of us anyway.
 pub fn touch(path: &Path) -> io::Result<()> {
-    let now = FileTimes::new().set_modified(SystemTime::now());
-    match File::open(path)?.set_times(now) {
+    let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+    let times = Timestamps { last_access: now, last_modification: now };
+    match rustix::fs::futimens(File::open(path)?, &times).map_err(io::Error::from) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         other => other,
     }

@@ -29,8 +29,12 @@ pub fn recover(context: &Context, scope: Scope, progress: &dyn Progress) -> Repo
         }
         let mut report = materialize::materialize(context, &note.pending, progress);
         if note.is_stale {
-            mend(context, &note.pending, &mut report);
-            note.finish(&report.unresolved());
+            let mended = mend(context, &note.pending, &mut report);
+            let mut unresolved = report.unresolved();
+            if report.index_error.is_some() {
+                unresolved.extend(mended);
+            }
+            note.finish(&unresolved);
         }
         total.done.append(&mut report.done);
         total.failed.append(&mut report.failed);
@@ -39,13 +43,16 @@ pub fn recover(context: &Context, scope: Scope, progress: &dyn Progress) -> Repo
     total
 }
 
-/// A filter that was killed after it had put a file in place may not have told git.
-fn mend(context: &Context, pending: &[Pending], report: &mut Report) {
+/// A filter that was killed after it had put a file in place may not have told git. Returns the files of which git is
+/// told now, unless the report says that its index could not be written.
+fn mend(context: &Context, pending: &[Pending], report: &mut Report) -> Vec<Vec<u8>> {
     let mut updates = HashMap::new();
     for pending in pending {
         let Some(path) = context.file_path(&pending.path) else { continue };
         path.parent().map(atomic_file::remove_stale);
-        if report.done.contains(&pending.path) || context.repo.merged_index_blob(&pending.path) != Some(pending.manifest) {
+        if report.done.contains(&pending.path)
+            || context.repo.merged_index_blob(&pending.path) != Some(pending.manifest)
+        {
             continue;
         }
         if let Some(metadata) = whole_file(context, &path, pending) {
@@ -58,6 +65,7 @@ fn mend(context: &Context, pending: &[Pending], report: &mut Report) {
     {
         report.index_error.get_or_insert(error);
     }
+    updates.into_keys().collect()
 }
 
 /// The file's metadata, if its content is what the noted manifest describes.

@@ -63,7 +63,8 @@ pub fn answer(context: &Context, head: &Head, text: &[u8]) -> Answer {
     });
     match plan {
         Ok(assembly) => Answer::Inline(assembly),
-        Err(error) if error.is_missing() && writes_work_tree => Answer::Deferred,
+        // Refused, git would delete the file and stop half-way; put off, it is told of in the end.
+        Err(_) if writes_work_tree => Answer::Deferred,
         Err(why) => Answer::Refused { why },
     }
 }
@@ -102,9 +103,9 @@ fn warning(text: &[u8], error: &ParseError) -> Option<String> {
         ParseError::Version(_) => {
             Some(format!("{error}; the file is left as it is, update git-model and run `git model checkout`"))
         }
-        ParseError::Broken { .. } if Manifest::looks_like(text) => {
-            Some(format!("the manifest is broken ({error}); the file is left as it is, see `git log -- <path>`"))
-        }
+        ParseError::Broken { .. } if Manifest::looks_like(text) => Some(format!(
+            "the manifest is broken ({error}); the file is left as it is; `git log` with its path tells where it comes from"
+        )),
         ParseError::Broken { .. } => None,
     }
 }

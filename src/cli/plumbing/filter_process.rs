@@ -8,8 +8,10 @@ use crate::git::BlobId;
 use crate::git::filter_protocol::{Command, FilterServer, Request, WriteError};
 use crate::manifest::{BYTES_MAX, Manifest};
 use crate::progress::{Counted, Progress, Silent};
+use crate::store::StoreError;
 use crate::ui::Ui;
 use crate::worktree::assemble::AssembleError;
+use crate::worktree::clean::CleanError;
 use crate::worktree::pending::{Notes, Pending};
 use crate::worktree::recover::{self, Scope};
 use crate::worktree::smudge::Answer;
@@ -63,7 +65,11 @@ fn answer_clean(context: &Context, mut request: Request<'_, impl Read, impl Writ
             request.answer(&cleaned.text)
         }
         Err(error) => {
-            ui.error(&Error::failed(format!("cannot store `{name}`: {error}")).hint("run `git model doctor`"));
+            let next = match &error {
+                CleanError::Store(StoreError::Corrupt { .. }) => "run `git model fsck --repair`",
+                _ => "run `git model doctor`",
+            };
+            ui.error(&Error::failed(format!("cannot store `{name}`: {error}")).hint(next));
             request.fail()
         }
     }
@@ -83,7 +89,19 @@ fn answer_smudge(
         return pass_through(request, &text);
     }
     let text = smudge::without_converted_line_ends(context, &head, text);
-    match smudge::answer(context, &head, &text) {
+    let mut answer = smudge::answer(context, &head, &text);
+    if let Answer::Inline(assembly) = &answer
+        && head.can_delay
+        && assembly.size() <= context.settings.inline_limit_bytes
+    {
+        // Whole before git hears of it: a failure half-way would have git delete the file and stop.
+        let mut bytes = Vec::with_capacity(assembly.size() as usize);
+        match assembly.stream(&context.store, &mut bytes) {
+            Ok(()) => return request.answer(&bytes),
+            Err(_) => answer = Answer::Deferred,
+        }
+    }
+    match answer {
         Answer::AsIs { warning } => {
             if let Some(warning) = warning {
                 ui.warn(&format!("`{name}`: {warning}"));

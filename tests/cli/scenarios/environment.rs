@@ -1,6 +1,6 @@
 //! Where the repository, the work tree and the index are, when the environment or the configuration says so.
 
-use crate::support::{in_both_modes, model, noise};
+use crate::support::{Env, in_both_modes, model, noise};
 
 #[test]
 fn git_dir_and_work_tree_of_the_environment() {
@@ -114,4 +114,15 @@ fn a_hook_of_the_user_reads_what_git_knows() {
         repo.assert_holds("../m", &model(2));
         repo.assert_clean();
     });
+}
+
+#[test]
+fn settings_given_for_one_command_are_heeded() {
+    let env = Env::new();
+    let repo = env.repo("repo").versions(2);
+    repo.git(&["-c", "model.smudge.inlineLimit=0", "-c", "user.name=It's me!", "checkout", "-q", "HEAD~"]).ok();
+    repo.assert_holds("m.safetensors", &model(1));
+    assert!(repo.is_materialized("m.safetensors"), "put off, as the setting says");
+    repo.git(&["checkout", "-q", "main"]).ok();
+    assert!(!repo.is_materialized("m.safetensors"), "through git, as without it");
 }
