@@ -123,15 +123,22 @@ pub fn read(dir: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Puts `text` in the place of the attributes of `dir`; no text, no file.
+/// Whether the index has the attributes of `dir`. Git reads them from there where the work tree has no such file.
+pub fn is_in_index(dir: &Path) -> Result<bool, GitError> {
+    Ok(!Git::new(["ls-files", "--cached", "--", FILE_NAME]).current_dir(dir).output()?.is_empty())
+}
+
+/// Takes away the attributes of `dir`, if it has any.
+pub fn remove(dir: &Path) -> io::Result<()> {
+    match std::fs::remove_file(dir.join(FILE_NAME)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Puts `text` in the place of the attributes of `dir`.
 pub fn write(dir: &Path, text: &[u8]) -> io::Result<()> {
     let path = dir.join(FILE_NAME);
-    if text.is_empty() {
-        return match std::fs::remove_file(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        };
-    }
     let mode = path.metadata().map_or_else(|_| mode_by_umask(0o666), |there| there.permissions().mode() & 0o7777);
     let folder = open_folder(dir)?;
     let file = AtomicFile::create_in(folder.as_fd(), mode)?;

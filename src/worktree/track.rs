@@ -122,6 +122,15 @@ fn check(pattern: &[u8]) -> Result<Option<Attributes>, GitError> {
     Ok(attributes::check(&[path])?.pop())
 }
 
+/// Puts `text` in the place of the attributes of `dir`. No text, no file, unless the index has one: git would go on
+/// reading that.
+fn put(dir: &Path, text: &[u8]) -> Result<(), TrackError> {
+    if text.is_empty() && !attributes::is_in_index(dir)? {
+        return Ok(attributes::remove(dir)?);
+    }
+    Ok(attributes::write(dir, text)?)
+}
+
 /// Makes models of the files of `pattern` in the folder `dir`, which is the current one.
 pub fn track(dir: &Path, pattern: &[u8]) -> Result<Outcome, TrackError> {
     let before = attributes::read(dir)?;
@@ -135,7 +144,7 @@ pub fn track(dir: &Path, pattern: &[u8]) -> Result<Outcome, TrackError> {
     }
     attributes::write(dir, &attributes::with_line(&before, pattern, &wanted))?;
     if attributes::check(&[FILE_NAME])?.iter().any(Attributes::is_filtered) {
-        attributes::write(dir, &before)?;
+        put(dir, &before)?;
         return Err(TrackError::TooWide(String::from_utf8_lossy(pattern).into_owned()));
     }
     let is_in_force = check(pattern)?.is_none_or(|now| now.is_tracked());
@@ -147,7 +156,7 @@ pub fn untrack(dir: &Path, pattern: &[u8]) -> Result<Outcome, TrackError> {
     let text = attributes::read(dir)?;
     let left = attributes::without_line(&text, pattern);
     if let Some(left) = &left {
-        attributes::write(dir, left)?;
+        put(dir, left)?;
     }
     let is_still = check(pattern)?.is_some_and(|now| now.is_filtered());
     Ok(match (left, is_still) {

@@ -50,6 +50,22 @@ fn nothing_is_left_of_a_file_that_held_our_lines_only() {
 }
 
 #[test]
+fn a_committed_file_without_lines_stays_as_git_would_read_its_old_lines() {
+    let env = Env::new();
+    let repo = plain(&env, "repo");
+    repo.model(&["track", "*.bin"]).ok();
+    repo.write("m.bin", &weights(5000, 1));
+    repo.commit("weights");
+    let told = repo.model(&["untrack", "*.bin"]).ok();
+    assert!(told.stderr.contains("not tracked any more"), "{}", told.stderr);
+    assert_eq!(attributes(&repo), "");
+    assert!(!is_filtered(&repo, "m.bin"));
+    repo.git(&["add", "--renormalize", "."]).ok();
+    repo.commit("whole");
+    assert!(repo.blob("HEAD", "m.bin") == weights(5000, 1));
+}
+
+#[test]
 fn weird_patterns_match_what_they_name() {
     let env = Env::new();
     let repo = plain(&env, "repo");
