@@ -83,6 +83,25 @@ pub fn has_line(text: &[u8], pattern: &[u8]) -> bool {
     })
 }
 
+/// For git's own files in a folder whose files are models: git reads them where they lie, so they stay as they are.
+pub const GITS_OWN: [&str; 4] = ["!filter", "!merge", "!text", "!diff"];
+
+/// Whether `text` has a line that keeps the files of `pattern` from being models.
+pub fn has_exclusion(text: &[u8], pattern: &[u8]) -> bool {
+    text.split(|&byte| byte == b'\n').filter_map(parse).any(|line| is_exclusion(&line, pattern))
+}
+
+/// `text` without the lines that [`GITS_OWN`] makes for `pattern`.
+pub fn without_exclusion(text: &[u8], pattern: &[u8]) -> Vec<u8> {
+    let lines = text.split_inclusive(|&byte| byte == b'\n');
+    let kept = lines.filter(|line| !parse(line).is_some_and(|line| is_exclusion(&line, pattern)));
+    kept.collect::<Vec<_>>().concat()
+}
+
+fn is_exclusion((found, attributes): &(Cow<'_, [u8]>, &[u8]), pattern: &[u8]) -> bool {
+    **found == *pattern && words(attributes).eq(GITS_OWN.iter().map(|word| word.as_bytes()))
+}
+
 /// `text` without what makes the files of `pattern` models; `None` if there is nothing to take away. Attributes that
 /// are not ours stay.
 pub fn without_line(text: &[u8], pattern: &[u8]) -> Option<Vec<u8>> {
