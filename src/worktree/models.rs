@@ -1,4 +1,6 @@
 //! Which files of a work tree are models: those that git's attributes send through our filter.
+//!
+//! Links and submodules are none, whatever their names: git does not ask a filter about them.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -6,6 +8,7 @@ use std::io::Read;
 
 use super::Context;
 use super::pending::Pending;
+use crate::git::status::FILE_MODE;
 use crate::git::{BlobId, Git, GitError};
 use crate::manifest::{BYTES_MAX, Manifest, PREFIX};
 
@@ -30,7 +33,7 @@ pub fn tracked(paths: &[OsString]) -> Result<Vec<Tracked>, GitError> {
         git = git.arg(pathspec);
     }
     let listing = git.output()?;
-    listing.split(|&byte| byte == 0).filter(|line| !line.is_empty()).map(parse).collect()
+    listing.split(|&byte| byte == 0).filter(|line| line.starts_with(FILE_MODE)).map(parse).collect()
 }
 
 /// `<mode> <blob> <stage>\t<path>`

@@ -131,7 +131,7 @@ fn not_in_index(context: &Context, differences: &BTreeMap<Vec<u8>, Difference>) 
     let Some(top) = context.repo.work_dir() else { return Ok(Vec::new()) };
     let candidates: Vec<_> = differences
         .iter()
-        .filter(|(_, difference)| difference.staged == Staged::Untracked)
+        .filter(|(path, difference)| difference.staged == Staged::Untracked && is_file(context, path))
         .map(|(path, _)| path)
         .collect();
     let attributes = attributes::check_in(&top, &candidates)?;
@@ -160,6 +160,11 @@ fn read_manifest(context: &Context, blob: BlobId) -> Result<Option<Manifest>, Gi
         return Ok(None);
     }
     Ok(Manifest::parse(&context.repo.blob(blob)?).ok())
+}
+
+fn is_file(context: &Context, path: &[u8]) -> bool {
+    let metadata = context.file_path(path).and_then(|path| path.symlink_metadata().ok());
+    metadata.is_some_and(|metadata| metadata.is_file())
 }
 
 fn place(context: &Context, path: &[u8], is_modified: bool) -> Place {

@@ -126,3 +126,27 @@ fn an_empty_repository_gets_a_hint() {
     let outcome = env.repo("repo").model(&["status"]).ok();
     assert!(outcome.stderr.contains("git model track"), "{}", outcome.stderr);
 }
+
+#[test]
+fn folders_and_links_are_no_models() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    repo.write("d.safetensors/m.safetensors", &weights(1));
+    repo.write("d.safetensors/notes.txt", b"text");
+    std::os::unix::fs::symlink("d.safetensors/m.safetensors", repo.path("l.safetensors")).expect("a link");
+    let only = |status: &Value| {
+        let models = status["models"].as_array().expect("models");
+        models.iter().map(|model| model["path"].as_str().expect("text").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(only(&status(&repo)), ["d.safetensors/m.safetensors"]);
+    repo.commit("all");
+    let committed = status(&repo);
+    assert_eq!(only(&committed), ["d.safetensors/m.safetensors"]);
+    assert_eq!(model(&committed, "d.safetensors/m.safetensors")["state"], "unchanged");
+    let text = repo.model(&["status"]).ok();
+    assert!(!text.stderr.contains("renormalize"), "{}", text.stderr);
+    let doctor = repo.model(&["doctor"]);
+    assert!(!doctor.text().contains("in git as it is"), "{}", doctor.text());
+    let told = repo.model(&["track", "*.bin"]).ok();
+    assert!(!told.stderr.contains("convert"), "{}", told.stderr);
+}
