@@ -23,6 +23,11 @@ pub struct Args {
 
 pub fn run(args: Args, ui: &Ui) -> Result {
     let context = super::context()?;
+    if let Some(path) = models::first_unmatched(&args.paths)? {
+        let path = path.to_string_lossy();
+        return Err(Error::failed(format!("pathspec `{path}` did not match any model known to git"))
+            .hint("run `git model ls-files` to list them"));
+    }
     let recovered = recover::recover(&context, Scope::Stale, ui);
     let pending = models::unmaterialized(&context, &args.paths)?;
     let mut report = materialize::materialize(&context, &pending, ui);

@@ -9,6 +9,7 @@ use crate::git::status::Staged;
 use crate::progress::Progress;
 use crate::sync::unpushed::{self, Unpushed};
 use crate::ui::{self, Ui};
+use crate::worktree::models;
 use crate::worktree::status::{self, Model, Place};
 
 /// Show how it stands with each model: since the last commit, in the work tree, and for the next push.
@@ -62,7 +63,8 @@ impl Line {
         }
     }
 
-    fn cells(&self) -> [String; 5] {
+    /// With `path` as it is shown in the current folder.
+    fn cells(&self, path: String) -> [String; 5] {
         let tensors = match (self.state, self.added, self.changed, self.removed) {
             ("modified", added, changed, removed) if self.tensors > 0 => {
                 let counts = [(changed, "changed"), (added, "added"), (removed, "removed")];
@@ -84,7 +86,7 @@ impl Line {
             (_, "manifest") => "not materialized".into(),
             (_, other) => other.to_owned(),
         };
-        [self.state.into(), self.path.clone(), tensors, size, worktree]
+        [self.state.into(), path, tensors, size, worktree]
     }
 }
 
@@ -110,7 +112,10 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         return ui.print(&super::json(&report));
     }
     let mut table = Table::default();
-    report.models.iter().for_each(|line| table.row(line.cells()));
+    let folder = models::current_folder()?;
+    for (model, line) in models.iter().zip(&report.models) {
+        table.row(line.cells(shown(&models::relative(&model.path, &folder))));
+    }
     let amount = ui::bytes(report.push.bytes);
     let push = match report.push {
         Push { everything: true, .. } => format!("a push would move all: {amount}\n"),
