@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use serde::Serialize;
 
+use super::status::NOT_STORED;
 use super::table::Table;
 use crate::error::Result;
 use crate::git::shown;
@@ -40,6 +41,8 @@ struct Line {
     size: Option<u64>,
     manifest: String,
     worktree: &'static str,
+    /// The store has all that the manifest names.
+    stored: bool,
 }
 
 impl Line {
@@ -52,6 +55,7 @@ impl Line {
             size: manifest.map(|manifest| manifest.size),
             manifest: model.blob?.to_string(),
             worktree: model.place.name(),
+            stored: model.is_stored,
         })
     }
 }
@@ -74,7 +78,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         ];
         if args.long {
             cells.insert(0, line.manifest.chars().take(SHORT_NAME).collect());
-            cells.push(line.worktree.into());
+            cells.push(if line.stored { line.worktree.into() } else { format!("{}, {NOT_STORED}", line.worktree) });
         }
         table.row(cells);
     }

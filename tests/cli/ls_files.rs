@@ -68,7 +68,7 @@ fn long_tells_what_stands_in_the_work_tree() {
     let json: serde_json::Value = serde_json::from_str(&listed(&repo, &["--json", "whole.safetensors"])).expect("JSON");
     let expected = serde_json::json!([{
         "path": "whole.safetensors", "format": "safetensors", "tensors": 2, "size": weights(1).len(),
-        "manifest": blob, "worktree": "materialized",
+        "manifest": blob, "worktree": "materialized", "stored": true,
     }]);
     assert_eq!(json, expected);
 }

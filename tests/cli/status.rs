@@ -1,5 +1,8 @@
 //! `git model status`.
 
+use std::fs::{File, FileTimes};
+use std::time::{Duration, SystemTime};
+
 use serde_json::Value;
 
 use crate::support::{Env, Repo, Tensor, noise, safetensors};
@@ -149,4 +152,40 @@ fn folders_and_links_are_no_models() {
     assert!(!doctor.text().contains("in git as it is"), "{}", doctor.text());
     let told = repo.model(&["track", "*.bin"]).ok();
     assert!(!told.stderr.contains("convert"), "{}", told.stderr);
+}
+
+#[test]
+fn lost_objects_are_said() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    for name in ["dir/it's here.safetensors", "gone.safetensors"] {
+        repo.write(name, &weights(name.len() as u64));
+        // As young as the index, git would ask the filter about them, which stores them again.
+        let times = FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(60));
+        File::open(repo.path(name)).and_then(|file| file.set_times(times)).expect("a time");
+    }
+    repo.commit("all");
+    let sound = repo.model(&["status"]).ok();
+    assert!(!(sound.text().to_owned() + &sound.stderr).contains("not in the store"), "{}", sound.text());
+    std::fs::remove_dir_all(repo.path(".git/model")).expect("removed");
+    std::fs::remove_file(repo.path("gone.safetensors")).expect("removed");
+    let lost = status(&repo);
+    assert_eq!(model(&lost, "dir/it's here.safetensors")["stored"], false);
+    let listed = repo.model(&["ls-files", "--long"]).ok();
+    assert!(listed.text().contains("materialized, not in the store\n"), "{}", listed.text());
+    assert!(listed.text().contains("missing, not in the store\n"), "{}", listed.text());
+
+    let sub = env.at("repo/dir");
+    let text = sub.model(&["status"]).ok();
+    assert!(text.text().contains("it's here.safetensors  3 tensors  22.2 kB  not in the store\n"), "{}", text.text());
+    assert!(text.text().contains("../gone.safetensors"), "{}", text.text());
+    assert!(text.stderr.contains("run `git model doctor`"), "{}", text.stderr);
+    let (_, command) = text.stderr.split_once("has the bytes; run `").expect("a command");
+    let (command, _) = command.split_once('`').expect("its end");
+    let mut shell = env.command("/bin/sh", &sub.dir);
+    shell.args(["-c", command]);
+    env.run(shell).ok();
+    let mended = status(&repo);
+    assert_eq!(model(&mended, "dir/it's here.safetensors")["stored"], true);
+    assert_eq!(model(&mended, "gone.safetensors")["stored"], false);
 }
