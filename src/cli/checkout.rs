@@ -22,7 +22,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
-    let context = super::context()?;
+    let context = super::work_tree_context()?;
     if let Some(path) = models::first_unmatched(&args.paths)? {
         let path = path.to_string_lossy();
         return Err(Error::failed(format!("pathspec `{path}` did not match any model known to git"))

@@ -61,7 +61,7 @@ impl Line {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
-    let context = super::context()?;
+    let context = super::work_tree_context()?;
     let models = status::models(&context, &args.paths)?;
     let lines = models.iter().filter_map(|model| Some((&model.path, Line::new(model)?)));
     if args.json {

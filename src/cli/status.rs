@@ -115,7 +115,7 @@ const fn state(model: &Model) -> &'static str {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
-    let context = super::context()?;
+    let context = super::work_tree_context()?;
     let models = status::models(&context, &[])?;
     let unpushed = unpushed::measure(&context.repo, &context.store)?;
     let push = Push { bytes: unpushed.bytes(), everything: unpushed.is_everything };

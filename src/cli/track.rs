@@ -29,7 +29,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
-    let context = super::context()?;
+    let context = super::work_tree_context()?;
     let dir = super::current_dir()?;
     let patterns = if args.patterns.is_empty() {
         let proposals = track::propose(&dir)?;

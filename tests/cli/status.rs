@@ -189,3 +189,24 @@ fn lost_objects_are_said() {
     assert_eq!(model(&mended, "dir/it's here.safetensors")["stored"], true);
     assert_eq!(model(&mended, "gone.safetensors")["stored"], false);
 }
+
+#[test]
+fn commands_about_files_need_a_work_tree() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    repo.git(&["init", "-q", "--bare", "../bare.git"]).ok();
+    for (place, hint) in
+        [("bare.git", "hint: run it in a clone: `git clone "), ("repo/.git", "hint: run it in the work tree ")]
+    {
+        let place = env.at(place);
+        for args in
+            [&["status"][..], &["ls-files"], &["checkout"], &["track"], &["track", "*.bin"], &["untrack", "*.bin"]]
+        {
+            let refused = place.model(args).fails_with(1);
+            assert!(refused.stderr.starts_with("error: this command needs a work tree"), "{}", refused.stderr);
+            assert!(refused.stderr.contains(hint), "{}", refused.stderr);
+            assert_eq!(refused.stderr.lines().count(), 2, "{}", refused.stderr);
+            assert!(!place.path(".gitattributes").exists());
+        }
+    }
+}
