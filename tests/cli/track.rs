@@ -262,6 +262,11 @@ fn what_is_committed_raw_is_pointed_out_and_converted() {
     let mut shell = env.command("/bin/sh", &repo.path("dir"));
     shell.args(["-c", command]);
     env.run(shell).ok();
+    // The attributes go into the same commit.
+    let staged = repo.git(&["status", "--porcelain"]).ok();
+    assert_eq!(staged.text(), "A  dir/.gitattributes\nM  \"dir/it's raw.bin\"\n");
+    assert!(told.stderr.contains("one commit"), "{}", told.stderr);
+    assert!(!told.stderr.contains("tracked; commit"), "{}", told.stderr);
     repo.git(&["commit", "-q", "-m", "converted"]).ok();
     assert!(repo.blob("HEAD", "dir/it's raw.bin").starts_with(b"{\"git-model\""));
     assert!(repo.read("dir/it's raw.bin") == bytes);
