@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::store::StoreError;
-use crate::ui::Ui;
+use crate::ui::{self, Ui};
 use crate::worktree::assemble::AssembleError;
 use crate::worktree::materialize::{self, Report};
 use crate::worktree::models;
@@ -35,12 +35,16 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     tell(&report, ui);
     match report.failed.len() {
         0 => {
-            ui.note(&format!("{} of {} files materialized", report.done.len(), pending.len()));
+            ui.note(&format!("{} of {} materialized", report.done.len(), ui::count(pending.len(), "file")));
             Ok(())
         }
-        failed => Err(Error::failed(format!("{failed} files still hold their manifests"))
-            .hint("run `git model fsck` to see which objects are missing")),
+        failed => Err(Error::failed(still(failed)).hint("run `git model fsck` to see which objects are missing")),
     }
+}
+
+fn still(failed: usize) -> String {
+    let hold = if failed == 1 { "still holds its manifest" } else { "still hold their manifests" };
+    format!("{} {hold}", ui::count(failed, "file"))
 }
 
 /// Prints what went wrong, file by file.

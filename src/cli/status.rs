@@ -84,9 +84,9 @@ impl Line {
                     .map(|(count, what)| format!("{count} {what}"))
                     .collect();
                 let what = if some.is_empty() { "none changed".to_owned() } else { some.join(", ") };
-                format!("{} tensors, {what}", self.tensors)
+                format!("{}, {what}", ui::count(self.tensors, "tensor"))
             }
-            _ if self.tensors > 0 => format!("{} tensors", self.tensors),
+            _ if self.tensors > 0 => ui::count(self.tensors, "tensor"),
             _ => "-".to_owned(),
         };
         let size = self.size.map_or_else(|| "-".into(), ui::bytes);

@@ -77,9 +77,8 @@ pub fn run(args: Args, ui: &Ui) -> Result {
 fn show(proposals: &[Proposal], ui: &Ui) -> Result {
     let mut table = Table::default();
     for proposal in proposals {
-        let files = if proposal.files == 1 { "1 file".to_owned() } else { format!("{} files", proposal.files) };
         let pattern = quote(OsStr::from_bytes(&proposal.pattern));
-        table.row([pattern, files, ui::bytes(proposal.bytes), proposal.formats.join(", ")]);
+        table.row([pattern, ui::count(proposal.files, "file"), ui::bytes(proposal.bytes), proposal.formats.join(", ")]);
     }
     ui.print(&table.text())?;
     ui.note("track them all with `git model track --yes`, or some with `git model track PATTERN`");

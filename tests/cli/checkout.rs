@@ -1,6 +1,6 @@
 //! `git model checkout`, and the deferred materialization that it makes up for.
 
-use crate::support::{Env, noise};
+use crate::support::{Env, Tensor, noise, safetensors};
 
 #[test]
 fn skipped_files_are_materialized_on_demand() {
@@ -59,4 +59,29 @@ fn a_path_without_models_is_an_error() {
         let done = env.at("repo/sub").model(&[&["checkout"], paths].concat()).ok();
         assert!(done.stderr.contains("2 of 2 files"), "{}", done.stderr);
     }
+}
+
+#[test]
+fn one_file_is_no_plural() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    repo.write("m.bin", &noise(5000, 1));
+    repo.commit("first");
+    let manifest = repo.blob("HEAD", "m.bin");
+    repo.write("m.bin", &manifest);
+    let done = repo.model(&["checkout"]).ok();
+    assert!(done.stderr.ends_with("1 of 1 file materialized\n"), "{}", done.stderr);
+    let same = repo.model(&["gc"]).ok();
+    assert!(same.stderr.contains("1 pack of ") && same.stderr.contains(" is now 1 of "), "{}", same.stderr);
+    let checked = repo.model(&["fsck"]).ok();
+    assert!(checked.stderr.contains("checked 1 pack, 1 object, 1 manifest\n"), "{}", checked.stderr);
+    repo.write("m.bin", &manifest);
+    std::fs::remove_dir_all(repo.path(".git/model")).expect("removed");
+    let failed = repo.model(&["checkout"]).fails_with(1);
+    assert!(failed.stderr.contains("error: 1 file still holds its manifest\n"), "{}", failed.stderr);
+    let tensor = safetensors(&[Tensor { name: "w", dtype: "BF16", shape: &[5000], bytes: &noise(5000, 2) }]);
+    repo.write("one.safetensors", &tensor);
+    repo.commit("one tensor");
+    let status = repo.model(&["status"]).ok();
+    assert!(status.text().contains("  1 tensor  "), "{}", status.text());
 }
