@@ -1,5 +1,6 @@
 //! How the library tells what it is doing, without knowing who listens.
 
+use std::fmt::Display;
 use std::io::{self, Read};
 
 /// Told about work that takes time. All methods may be called from several threads.
@@ -18,6 +19,12 @@ pub trait Progress: Sync {
 
     /// Something is wrong that does not stop the work; says what to do.
     fn warn(&self, line: &str);
+}
+
+/// A number of things for people: `1 pack`, `2 packs`.
+pub fn count(count: impl Display + PartialEq + From<u8>, what: &str) -> String {
+    let plural = if count == 1.into() { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 /// Tells of the bytes that are read through it.

@@ -9,6 +9,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::error::Error;
 use crate::progress::Progress;
 
+pub use crate::progress::count;
+
 /// Work that takes less time shows no bar.
 const BAR_DELAY: Duration = Duration::from_millis(500);
 
@@ -120,6 +122,11 @@ pub fn bytes(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0_u64, 1, 2].map(|count| super::count(count, "pack")), ["0 packs", "1 pack", "2 packs"]);
+    }
+
     #[test]
     fn bytes_for_people() {
         let cases = [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (10_200_000, "10.2 MB"), (999_960_000, "1.0 GB")];

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::store::StoreError;
-use crate::ui::Ui;
+use crate::ui::{self, Ui};
 use crate::worktree::assemble::AssembleError;
 use crate::worktree::materialize::{self, Report};
 use crate::worktree::models;
@@ -22,7 +22,12 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
-    let context = super::context()?;
+    let context = super::work_tree_context()?;
+    if let Some(path) = models::first_unmatched(&args.paths)? {
+        let path = path.to_string_lossy();
+        return Err(Error::failed(format!("pathspec `{path}` did not match any model known to git"))
+            .hint("run `git model ls-files` to list them"));
+    }
     let recovered = recover::recover(&context, Scope::Stale, ui);
     let pending = models::unmaterialized(&context, &args.paths)?;
     let mut report = materialize::materialize(&context, &pending, ui);
@@ -30,12 +35,16 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     tell(&report, ui);
     match report.failed.len() {
         0 => {
-            ui.note(&format!("{} of {} files materialized", report.done.len(), pending.len()));
+            ui.note(&format!("{} of {} materialized", report.done.len(), ui::count(pending.len(), "file")));
             Ok(())
         }
-        failed => Err(Error::failed(format!("{failed} files still hold their manifests"))
-            .hint("run `git model fsck` to see which objects are missing")),
+        failed => Err(Error::failed(still(failed)).hint("run `git model fsck` to see which objects are missing")),
     }
+}
+
+fn still(failed: usize) -> String {
+    let hold = if failed == 1 { "still holds its manifest" } else { "still hold their manifests" };
+    format!("{} {hold}", ui::count(failed, "file"))
 }
 
 /// Prints what went wrong, file by file.

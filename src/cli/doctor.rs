@@ -64,8 +64,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     }
     match report.findings.iter().filter(|finding| finding.severity == Severity::Problem).count() {
         0 => Ok(()),
-        1 => Err(Error::new(Kind::Found, "found a problem")),
-        count => Err(Error::new(Kind::Found, format!("found {count} problems"))),
+        count => Err(Error::new(Kind::Found, format!("found {}", ui::count(count, "problem")))),
     }
 }
 

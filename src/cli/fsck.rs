@@ -4,7 +4,7 @@ use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
 use crate::store::fsck::{self, Checks, Finding, Report};
 use crate::store::roots::for_each_manifest;
-use crate::ui::Ui;
+use crate::ui::{self, Ui};
 use crate::worktree::restore::WorkTreeFiles;
 
 /// Check everything that is stored, and mend it.
@@ -55,17 +55,21 @@ fn tell(report: &Report, ui: &Ui) -> Result {
     for finding in &report.remaining {
         ui.print(&format!("{finding}; {}\n", finding.next_step()))?;
     }
-    ui.note(&format!("checked {} packs, {} objects, {} manifests", report.packs, report.objects, report.manifests));
+    ui.note(&format!(
+        "checked {}, {}, {}",
+        ui::count(report.packs, "pack"),
+        ui::count(report.objects, "object"),
+        ui::count(report.manifests, "manifest")
+    ));
     let mended = report.findings.iter().filter(|finding| finding.is_damage()).count();
     let damage = report.remaining.iter().filter(|finding| finding.is_damage()).count();
     match (damage, mended) {
         (0, 0) => Ok(()),
         (0, mended) => {
-            ui.note(&format!("{mended} problems found, all mended"));
+            ui.note(&format!("{} found, all mended", ui::count(mended, "problem")));
             Ok(())
         }
-        (1, _) => Err(found("1 problem".into(), report)),
-        (count, _) => Err(found(format!("{count} problems"), report)),
+        (damage, _) => Err(found(ui::count(damage, "problem"), report)),
     }
 }
 

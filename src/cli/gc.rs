@@ -38,9 +38,13 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     tell(&report, args.dry_run, ui);
     match report.damaged.len() {
         0 => Ok(()),
-        count => Err(Error::new(Kind::Found, format!("{count} packs are damaged and stay as they are"))
-            .hint("run `git model fsck --repair`")),
+        1 => Err(damaged("1 pack is damaged and stays as it is")),
+        count => Err(damaged(&format!("{count} packs are damaged and stay as they are"))),
     }
+}
+
+fn damaged(what: &str) -> Error {
+    Error::new(Kind::Found, what).hint("run `git model fsck --repair`")
 }
 
 fn tell(report: &Report, dry_run: bool, ui: &Ui) {
@@ -48,12 +52,16 @@ fn tell(report: &Report, dry_run: bool, ui: &Ui) {
         ui.warn(&format!("`{}` is damaged: {what}", path.display()));
     }
     if report.missing_objects > 0 {
-        ui.note(&format!("{} objects that history names are not in this store", report.missing_objects));
+        ui.note(&format!("not in this store: {} that history names", ui::count(report.missing_objects, "object")));
     }
-    let verb = if dry_run { "would become" } else { "are now" };
+    let verb = match report.packs_before {
+        _ if dry_run => "would become",
+        1 => "is now",
+        _ => "are now",
+    };
     ui.note(&format!(
-        "{} packs of {} {verb} {} of {}",
-        report.packs_before,
+        "{} of {} {verb} {} of {}",
+        ui::count(report.packs_before, "pack"),
         ui::bytes(report.bytes_before),
         report.packs_after,
         ui::bytes(report.bytes_after)
@@ -62,7 +70,7 @@ fn tell(report: &Report, dry_run: bool, ui: &Ui) {
         ui.note(&format!("{} are kept for the grace period only", ui::bytes(report.bytes_in_grace)));
     }
     if report.spared_packs > 0 {
-        ui.note(&format!("{} packs stayed, as somebody began to use them", report.spared_packs));
+        ui.note(&format!("{} stayed, as somebody began to use them", ui::count(report.spared_packs, "pack")));
     }
 }
 

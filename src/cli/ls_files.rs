@@ -4,13 +4,15 @@ use std::ffi::OsString;
 
 use serde::Serialize;
 
+use super::status::NOT_STORED;
 use super::table::Table;
 use crate::error::Result;
 use crate::git::shown;
 use crate::ui::{self, Ui};
+use crate::worktree::models;
 use crate::worktree::status::{self, Model};
 
-/// List the models that git tracks: path, format, number of tensors, size.
+/// List the models that git tracks: path from the current folder, format, number of tensors, size.
 #[derive(clap::Args)]
 pub struct Args {
     /// Also show the manifest's name in git, and what stands in the work tree.
@@ -31,6 +33,7 @@ const SHORT_NAME: usize = 10;
 
 #[derive(Serialize)]
 struct Line {
+    /// From the top of the work tree.
     path: String,
     /// `null` for a file that git has as it is.
     format: Option<String>,
@@ -38,6 +41,8 @@ struct Line {
     size: Option<u64>,
     manifest: String,
     worktree: &'static str,
+    /// The store has all that the manifest names.
+    stored: bool,
 }
 
 impl Line {
@@ -50,28 +55,30 @@ impl Line {
             size: manifest.map(|manifest| manifest.size),
             manifest: model.blob?.to_string(),
             worktree: model.place.name(),
+            stored: model.is_stored,
         })
     }
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
-    let context = super::context()?;
+    let context = super::work_tree_context()?;
     let models = status::models(&context, &args.paths)?;
-    let lines: Vec<Line> = models.iter().filter_map(Line::new).collect();
+    let lines = models.iter().filter_map(|model| Some((&model.path, Line::new(model)?)));
     if args.json {
-        return ui.print(&super::json(&lines));
+        return ui.print(&super::json(&lines.map(|(_, line)| line).collect::<Vec<_>>()));
     }
+    let folder = models::current_folder()?;
     let mut table = Table::default();
-    for line in lines {
+    for (path, line) in lines {
         let mut cells = vec![
-            line.path,
+            shown(&models::relative(path, &folder)),
             line.format.unwrap_or_else(|| "raw".into()),
             if line.tensors == 0 { "-".into() } else { line.tensors.to_string() },
             line.size.map_or_else(|| "-".into(), ui::bytes),
         ];
         if args.long {
             cells.insert(0, line.manifest.chars().take(SHORT_NAME).collect());
-            cells.push(line.worktree.into());
+            cells.push(if line.stored { line.worktree.into() } else { format!("{}, {NOT_STORED}", line.worktree) });
         }
         table.row(cells);
     }

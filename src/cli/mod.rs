@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{Error, Result};
+use crate::git::Git;
+use crate::git::install::quote;
 use crate::ui::Ui;
 use crate::worktree::{Context, OpenError};
 
@@ -119,6 +121,29 @@ fn current_dir() -> Result<PathBuf> {
 fn json(value: &impl serde::Serialize) -> String {
     // Plain structures of text and numbers always serialize.
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}
+
+/// The context of a command that has to do with files of the work tree.
+fn work_tree_context() -> Result<Context> {
+    // In its own folder git does nothing with files, whether there is a work tree or not.
+    let asked = ["--is-inside-work-tree", "--is-inside-git-dir", "--is-bare-repository", "--absolute-git-dir"];
+    let answer = Git::new(["rev-parse"]).args(asked).output().unwrap_or_default();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    if let Some(dir) = answer.strip_prefix("false\ntrue\nfalse\n") {
+        let dir = dir.trim_end_matches('\n');
+        return Err(no_work_tree(dir).hint(format!("run it in the work tree that belongs to `{dir}`")));
+    }
+    let context = context()?;
+    if context.repo.work_dir().is_none() {
+        let dir = context.repo.git_dir();
+        let clone = format!("run it in a clone: `git clone {}`", quote(dir.as_os_str()));
+        return Err(no_work_tree(&dir.to_string_lossy()).hint(clone));
+    }
+    Ok(context)
+}
+
+fn no_work_tree(dir: &str) -> Error {
+    Error::failed(format!("this command needs a work tree, and `{dir}` is none"))
 }
 
 fn context() -> Result<Context> {

@@ -1,15 +1,23 @@
 //! `git model status`.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use serde::Serialize;
 
 use super::table::Table;
 use crate::error::Result;
+use crate::git::install::quote;
 use crate::git::shown;
 use crate::git::status::Staged;
 use crate::progress::Progress;
 use crate::sync::unpushed::{self, Unpushed};
 use crate::ui::{self, Ui};
+use crate::worktree::models;
 use crate::worktree::status::{self, Model, Place};
+
+/// How a model is shown whose objects were lost, or never came here.
+pub const NOT_STORED: &str = "not in the store";
 
 /// Show how it stands with each model: since the last commit, in the work tree, and for the next push.
 #[derive(clap::Args)]
@@ -38,6 +46,8 @@ struct Line {
     path: String,
     state: &'static str,
     worktree: &'static str,
+    /// The store has all that the manifest names.
+    stored: bool,
     tensors: usize,
     added: usize,
     changed: usize,
@@ -53,6 +63,7 @@ impl Line {
             path: shown(&model.path),
             state: state(model),
             worktree: model.place.name(),
+            stored: model.is_stored,
             tensors: manifest.map_or(0, |manifest| manifest.tensors().len()),
             added: model.changes.added,
             changed: model.changes.changed,
@@ -62,7 +73,8 @@ impl Line {
         }
     }
 
-    fn cells(&self) -> [String; 5] {
+    /// With `path` as it is shown in the current folder.
+    fn cells(&self, path: String) -> [String; 5] {
         let tensors = match (self.state, self.added, self.changed, self.removed) {
             ("modified", added, changed, removed) if self.tensors > 0 => {
                 let counts = [(changed, "changed"), (added, "added"), (removed, "removed")];
@@ -72,19 +84,21 @@ impl Line {
                     .map(|(count, what)| format!("{count} {what}"))
                     .collect();
                 let what = if some.is_empty() { "none changed".to_owned() } else { some.join(", ") };
-                format!("{} tensors, {what}", self.tensors)
+                format!("{}, {what}", ui::count(self.tensors, "tensor"))
             }
-            _ if self.tensors > 0 => format!("{} tensors", self.tensors),
+            _ if self.tensors > 0 => ui::count(self.tensors, "tensor"),
             _ => "-".to_owned(),
         };
         let size = self.size.map_or_else(|| "-".into(), ui::bytes);
         let worktree = match (self.state, self.worktree) {
-            ("untracked" | "deleted" | "raw", _) | (_, "materialized") => String::new(),
-            (_, "modified") => "modified since git add".into(),
-            (_, "manifest") => "not materialized".into(),
-            (_, other) => other.to_owned(),
+            ("untracked" | "deleted" | "raw", _) | (_, "materialized") => "",
+            (_, "modified") => "modified since git add",
+            (_, "manifest") => "not materialized",
+            (_, other) => other,
         };
-        [self.state.into(), self.path.clone(), tensors, size, worktree]
+        let store = if self.stored { "" } else { NOT_STORED };
+        let between = if worktree.is_empty() || store.is_empty() { "" } else { ", " };
+        [self.state.into(), path, tensors, size, format!("{worktree}{between}{store}")]
     }
 }
 
@@ -101,7 +115,7 @@ const fn state(model: &Model) -> &'static str {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
-    let context = super::context()?;
+    let context = super::work_tree_context()?;
     let models = status::models(&context, &[])?;
     let unpushed = unpushed::measure(&context.repo, &context.store)?;
     let push = Push { bytes: unpushed.bytes(), everything: unpushed.is_everything };
@@ -110,7 +124,10 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         return ui.print(&super::json(&report));
     }
     let mut table = Table::default();
-    report.models.iter().for_each(|line| table.row(line.cells()));
+    let folder = models::current_folder()?;
+    for (model, line) in models.iter().zip(&report.models) {
+        table.row(line.cells(shown(&models::relative(&model.path, &folder))));
+    }
     let amount = ui::bytes(report.push.bytes);
     let push = match report.push {
         Push { everything: true, .. } => format!("a push would move all: {amount}\n"),
@@ -118,12 +135,12 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         Push { .. } => format!("a push would move {amount}\n"),
     };
     ui.print(&(table.text() + &push))?;
-    advise(&models, ui);
+    advise(&models, &folder, ui);
     Ok(())
 }
 
 /// The next command for whatever is not as it should be.
-fn advise(models: &[Model], ui: &Ui) {
+fn advise(models: &[Model], folder: &[u8], ui: &Ui) {
     let any = |is: &dyn Fn(&Model) -> bool| models.iter().any(is);
     if models.is_empty() {
         ui.note("no models yet; run `git model track`");
@@ -133,5 +150,17 @@ fn advise(models: &[Model], ui: &Ui) {
     }
     if any(&|model| model.place == Place::Manifest) {
         ui.note("not materialized: the file holds its manifest; run `git model checkout`");
+    }
+    let at_hand: Vec<String> = models
+        .iter()
+        .filter(|model| !model.is_stored && model.place == Place::Whole)
+        .map(|model| quote(OsStr::from_bytes(&models::relative(&model.path, folder))))
+        .collect();
+    if !at_hand.is_empty() {
+        let paths = at_hand.join(" ");
+        ui.note(&format!("{NOT_STORED}: the work tree has the bytes; run `git add --renormalize -- {paths}`"));
+    }
+    if any(&|model| !model.is_stored && model.place != Place::Whole) {
+        ui.note(&format!("{NOT_STORED}, and not in the work tree; run `git model doctor`"));
     }
 }

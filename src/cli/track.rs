@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::table::Table;
 use crate::error::{Error, Kind, Result};
+use crate::git::attributes::FILE_NAME;
 use crate::git::install::quote;
 use crate::git::{Git, path_for_user};
 use crate::progress::Progress;
@@ -29,7 +30,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
-    let context = super::context()?;
+    let context = super::work_tree_context()?;
     let dir = super::current_dir()?;
     let patterns = if args.patterns.is_empty() {
         let proposals = track::propose(&dir)?;
@@ -44,11 +45,15 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     } else {
         args.patterns.iter().map(|typed| track::pattern(typed, &dir)).collect::<std::result::Result<Vec<_>, _>>()?
     };
+    let mut is_added = false;
     for pattern in patterns {
         let outcome = track::track(&dir, &pattern)?;
         let pattern = String::from_utf8_lossy(&pattern).into_owned();
         match outcome {
-            Outcome::Added => ui.note(&format!("`{pattern}` is tracked; commit `.gitattributes`")),
+            Outcome::Added => {
+                is_added = true;
+                ui.note(&format!("`{pattern}` is tracked"));
+            }
             Outcome::Overruled => ui.warn(&format!(
                 "`{pattern}` has its line in `.gitattributes`, but another one overrules it: see \
                  `git check-attr -a PATH` for one of its files, and `.git/info/attributes`"
@@ -56,7 +61,12 @@ pub fn run(args: Args, ui: &Ui) -> Result {
             _ => ui.note(&format!("`{pattern}` is tracked already")),
         }
     }
-    tell_raw(&models::raw(&context)?, ui)?;
+    let raw = models::raw(&context)?;
+    if !raw.is_empty() {
+        tell_raw(&raw, dir.join(FILE_NAME).exists(), ui)?;
+    } else if is_added {
+        ui.note("commit `.gitattributes`");
+    }
     if Git::new(["config", "--get", "filter.model.process"]).answer()?.is_none() {
         ui.warn("git does not call git-model yet; run `git model install`");
     }
@@ -67,26 +77,25 @@ pub fn run(args: Args, ui: &Ui) -> Result {
 fn show(proposals: &[Proposal], ui: &Ui) -> Result {
     let mut table = Table::default();
     for proposal in proposals {
-        let files = if proposal.files == 1 { "1 file".to_owned() } else { format!("{} files", proposal.files) };
         let pattern = quote(OsStr::from_bytes(&proposal.pattern));
-        table.row([pattern, files, ui::bytes(proposal.bytes), proposal.formats.join(", ")]);
+        table.row([pattern, ui::count(proposal.files, "file"), ui::bytes(proposal.bytes), proposal.formats.join(", ")]);
     }
     ui.print(&table.text())?;
     ui.note("track them all with `git model track --yes`, or some with `git model track PATTERN`");
     Ok(())
 }
 
-/// Files that were committed before they were tracked.
-fn tell_raw(raw: &[Vec<u8>], ui: &Ui) -> Result {
-    if raw.is_empty() {
-        return Ok(());
-    }
-    let mut command = "git add --renormalize --".to_owned();
+/// Files that were committed before they were tracked. Attributes and files must not be committed one without the other:
+/// in between, git would show every one of the files as modified.
+fn tell_raw(raw: &[Vec<u8>], has_attributes: bool, ui: &Ui) -> Result {
+    let mut command = if has_attributes { format!("git add {FILE_NAME} && ") } else { String::new() };
+    command += "git add --renormalize --";
     for path in raw {
         let path = path_for_user(path)?;
         ui.note(&format!("`{}` is in git as it is, not tensor by tensor", path.to_string_lossy()));
         command += &format!(" {}", quote(&path));
     }
+    ui.note("convert them first, so that they and `.gitattributes` go into one commit");
     ui.note(&format!("convert with: {command}"));
     Ok(())
 }

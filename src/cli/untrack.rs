@@ -19,7 +19,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
-    super::context()?;
+    super::work_tree_context()?;
     let dir = super::current_dir()?;
     for typed in &args.patterns {
         let pattern = track::pattern(typed, &dir)?;

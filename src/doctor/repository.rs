@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::{DoctorError, Finding, Report};
 use crate::git::{attributes, install, path_for_user, shown};
+use crate::progress::count;
 use crate::store::health;
 use crate::worktree::Context;
 use crate::worktree::status::{self, Model, Place};
@@ -69,7 +70,7 @@ pub fn examine(report: &mut Report, context: &Context, bytes: &dyn Fn(u64) -> St
 fn store(report: &mut Report, context: &Context, bytes: &dyn Fn(u64) -> String) -> Result<(), DoctorError> {
     let health = health::health(&context.store)?;
     let dir = context.store.dir();
-    report.fact("store", format!("{} in {} packs ({})", bytes(health.bytes), health.packs, dir.display()));
+    report.fact("store", format!("{} in {} ({})", bytes(health.bytes), count(health.packs, "pack"), dir.display()));
     for path in health.forbidden {
         let dir = install::quote(path.as_os_str());
         report.findings.push(Finding::problem(
@@ -81,10 +82,8 @@ fn store(report: &mut Report, context: &Context, bytes: &dyn Fn(u64) -> String) 
         report.findings.push(Finding::problem(error.to_string(), "git model fsck --repair"));
     }
     if !health.leftovers.is_empty() {
-        let count = health.leftovers.len();
-        report
-            .findings
-            .push(Finding::advice(format!("{count} files are left of interrupted commands"), "git model gc"));
+        let left = count(health.leftovers.len(), "file");
+        report.findings.push(Finding::advice(format!("{left} left of interrupted commands"), "git model gc"));
     }
     Ok(())
 }

@@ -83,6 +83,25 @@ pub fn has_line(text: &[u8], pattern: &[u8]) -> bool {
     })
 }
 
+/// For git's own files in a folder whose files are models: git reads them where they lie, so they stay as they are.
+pub const GITS_OWN: [&str; 4] = ["!filter", "!merge", "!text", "!diff"];
+
+/// Whether `text` has a line that keeps the files of `pattern` from being models.
+pub fn has_exclusion(text: &[u8], pattern: &[u8]) -> bool {
+    text.split(|&byte| byte == b'\n').filter_map(parse).any(|line| is_exclusion(&line, pattern))
+}
+
+/// `text` without the lines that [`GITS_OWN`] makes for `pattern`.
+pub fn without_exclusion(text: &[u8], pattern: &[u8]) -> Vec<u8> {
+    let lines = text.split_inclusive(|&byte| byte == b'\n');
+    let kept = lines.filter(|line| !parse(line).is_some_and(|line| is_exclusion(&line, pattern)));
+    kept.collect::<Vec<_>>().concat()
+}
+
+fn is_exclusion((found, attributes): &(Cow<'_, [u8]>, &[u8]), pattern: &[u8]) -> bool {
+    **found == *pattern && words(attributes).eq(GITS_OWN.iter().map(|word| word.as_bytes()))
+}
+
 /// `text` without what makes the files of `pattern` models; `None` if there is nothing to take away. Attributes that
 /// are not ours stay.
 pub fn without_line(text: &[u8], pattern: &[u8]) -> Option<Vec<u8>> {
@@ -123,15 +142,22 @@ pub fn read(dir: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Puts `text` in the place of the attributes of `dir`; no text, no file.
+/// Whether the index has the attributes of `dir`. Git reads them from there where the work tree has no such file.
+pub fn is_in_index(dir: &Path) -> Result<bool, GitError> {
+    Ok(!Git::new(["ls-files", "--cached", "--", FILE_NAME]).current_dir(dir).output()?.is_empty())
+}
+
+/// Takes away the attributes of `dir`, if it has any.
+pub fn remove(dir: &Path) -> io::Result<()> {
+    match std::fs::remove_file(dir.join(FILE_NAME)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Puts `text` in the place of the attributes of `dir`.
 pub fn write(dir: &Path, text: &[u8]) -> io::Result<()> {
     let path = dir.join(FILE_NAME);
-    if text.is_empty() {
-        return match std::fs::remove_file(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        };
-    }
     let mode = path.metadata().map_or_else(|_| mode_by_umask(0o666), |there| there.permissions().mode() & 0o7777);
     let folder = open_folder(dir)?;
     let file = AtomicFile::create_in(folder.as_fd(), mode)?;

@@ -24,6 +24,9 @@ pub enum Staged {
     Conflict,
 }
 
+/// How the modes of files begin; those of links and submodules do not.
+pub const FILE_MODE: &[u8] = b"100";
+
 /// A file that differs somewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
@@ -31,7 +34,7 @@ pub struct Difference {
     pub staged: Staged,
     /// The work tree has another content than the index.
     pub is_modified: bool,
-    /// What the last commit has; `None` if it has no such file.
+    /// What the last commit has; `None` if it has no such file, or a link or submodule there.
     pub head: Option<BlobId>,
 }
 
@@ -50,12 +53,12 @@ pub fn differences() -> Result<BTreeMap<Vec<u8>, Difference>, GitError> {
         match line.first() {
             Some(b'1') => {
                 let fields = fields(9).ok_or_else(broken)?;
-                all.insert(fields[8].to_vec(), difference(fields[1], fields[6])?);
+                all.insert(fields[8].to_vec(), difference(fields[1], fields[3], fields[6])?);
             }
             Some(b'2') => {
                 let fields = fields(10).ok_or_else(broken)?;
                 let from = lines.next().ok_or_else(broken)?;
-                let renamed = difference(fields[1], fields[6])?;
+                let renamed = difference(fields[1], fields[3], fields[6])?;
                 let gone = Difference { staged: Staged::Deleted, is_modified: false, head: renamed.head };
                 if fields[1].starts_with(b"R") {
                     all.insert(from.to_vec(), gone);
@@ -76,8 +79,8 @@ pub fn differences() -> Result<BTreeMap<Vec<u8>, Difference>, GitError> {
     Ok(all)
 }
 
-/// From git's two letters (index, work tree) and the name of the committed blob.
-fn difference(letters: &[u8], head: &[u8]) -> Result<Difference, GitError> {
+/// From git's two letters (index, work tree), and mode and name of what is committed.
+fn difference(letters: &[u8], mode: &[u8], head: &[u8]) -> Result<Difference, GitError> {
     let staged = match letters.first() {
         Some(b'.') => Staged::Unchanged,
         Some(b'A') => Staged::New,
@@ -86,6 +89,7 @@ fn difference(letters: &[u8], head: &[u8]) -> Result<Difference, GitError> {
     };
     let head = match staged {
         Staged::New => None,
+        _ if !mode.starts_with(FILE_MODE) => None,
         _ => Some(String::from_utf8_lossy(head).parse()?),
     };
     Ok(Difference { staged, is_modified: letters.get(1).is_some_and(|&letter| letter != b'.'), head })

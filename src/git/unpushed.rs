@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 
-use super::{BlobId, Git, GitError};
+use super::{BlobId, Git, GitError, Repo};
 
 /// Commits to be pushed, as git names sets of them.
 const UNPUSHED: [&str; 3] = ["HEAD", "--not", "--remotes"];
 
-/// Blobs and where they stand.
+/// Blobs and where they stand; folders are among them, as git lists them in the same way.
 pub type Blobs = Vec<(BlobId, Vec<u8>)>;
 
 /// What a push of the current branch would have to move.
@@ -19,6 +19,14 @@ pub struct Unpushed {
     pub known: Blobs,
     /// There is no remote-tracking ref at all.
     pub is_everything: bool,
+}
+
+impl Repo {
+    /// Whether a name that git has listed is that of a blob, not of a folder.
+    pub fn is_blob(&self, id: BlobId) -> Result<bool, GitError> {
+        let header = self.gix.find_header(id.0).map_err(|error| GitError::read(format!("object {id}"), error))?;
+        Ok(header.kind().is_blob())
+    }
 }
 
 /// Finds it; nothing if there is no commit yet.

@@ -49,6 +49,7 @@ fn manifests(repo: &Repo, blobs: &[(BlobId, Vec<u8>)]) -> Result<Vec<(Vec<u8>, M
     let mut manifests = Vec::new();
     for ((blob, path), attributes) in blobs.iter().zip(attributes::check_in(&top, &paths)?) {
         if attributes.is_filtered()
+            && repo.is_blob(*blob)?
             && repo.blob_len(*blob)? <= BYTES_MAX
             && let Ok(manifest) = Manifest::parse(&repo.blob(*blob)?)
         {

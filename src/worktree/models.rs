@@ -1,11 +1,15 @@
 //! Which files of a work tree are models: those that git's attributes send through our filter.
+//!
+//! Links and submodules are none, whatever their names: git does not ask a filter about them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::Context;
 use super::pending::Pending;
+use crate::git::status::FILE_MODE;
 use crate::git::{BlobId, Git, GitError};
 use crate::manifest::{BYTES_MAX, Manifest, PREFIX};
 
@@ -25,12 +29,54 @@ pub fn tracked(paths: &[OsString]) -> Result<Vec<Tracked>, GitError> {
         git = git.arg(":(top,attr:filter=model)");
     }
     for path in paths {
-        let mut pathspec = OsString::from(":(attr:filter=model)");
-        pathspec.push(path);
-        git = git.arg(pathspec);
+        git = git.arg(pathspec(path));
     }
     let listing = git.output()?;
-    listing.split(|&byte| byte == 0).filter(|line| !line.is_empty()).map(parse).collect()
+    listing.split(|&byte| byte == 0).filter(|line| line.starts_with(FILE_MODE)).map(parse).collect()
+}
+
+/// What the user typed as git's name for the models in it; with magic of the user's own, such as `:/` for the top.
+fn pathspec(typed: &OsStr) -> OsString {
+    const MAGIC: &[u8] = b"attr:filter=model";
+    let bytes = typed.as_bytes();
+    let (magic, rest): (&[u8], _) = match (bytes.strip_prefix(b":("), bytes.strip_prefix(b":/")) {
+        (Some(rest), _) => (b",", rest),
+        (None, Some(rest)) => (b",top)", rest),
+        (None, None) => (b")", bytes),
+    };
+    OsString::from_vec([b":(", MAGIC, magic, rest].concat())
+}
+
+/// The first of `paths` that no tracked model is meant by.
+pub fn first_unmatched(paths: &[OsString]) -> Result<Option<&OsString>, GitError> {
+    if paths.is_empty() {
+        return Ok(None);
+    }
+    let all = Git::new(["ls-files", "--error-unmatch", "--"]).args(paths.iter().map(|path| pathspec(path)));
+    if all.answer()?.is_some() {
+        return Ok(None);
+    }
+    for path in paths {
+        if tracked(std::slice::from_ref(path))?.is_empty() {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+/// The current folder, from the top of the work tree: empty there, else with a slash at its end.
+pub fn current_folder() -> Result<Vec<u8>, GitError> {
+    let mut prefix = Git::new(["rev-parse", "--show-prefix"]).output()?;
+    prefix.pop_if(|last| *last == b'\n');
+    Ok(prefix)
+}
+
+/// A path from the top of the work tree as one from `folder`, see [`current_folder`].
+pub fn relative(path: &[u8], folder: &[u8]) -> Vec<u8> {
+    let same = path.iter().zip(folder).take_while(|(here, there)| here == there).count();
+    let shared = folder[..same].iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
+    let up = folder[shared..].iter().filter(|&&byte| byte == b'/').count();
+    [&b"../".repeat(up), &path[shared..]].concat()
 }
 
 /// `<mode> <blob> <stage>\t<path>`
@@ -84,4 +130,23 @@ pub fn manifest_in_place(context: &Context, path: &[u8]) -> Option<Vec<u8>> {
     }
     file.take(BYTES_MAX).read_to_end(&mut text).ok()?;
     Manifest::parse(&text).is_ok().then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_shown_from_the_current_folder() {
+        let cases = [
+            ("a/b", "", "a/b"),
+            ("a/b", "a/", "b"),
+            ("ab/c", "a/", "../ab/c"),
+            ("c", "a/b/", "../../c"),
+            ("a/bc/d", "a/b/", "../bc/d"),
+        ];
+        for (path, folder, expected) in cases {
+            assert_eq!(relative(path.as_bytes(), folder.as_bytes()), expected.as_bytes(), "{path} from {folder}");
+        }
+    }
 }

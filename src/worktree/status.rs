@@ -84,6 +84,8 @@ pub struct Model {
     pub manifest: Option<Manifest>,
     /// Git has the file as it is, not tensor by tensor.
     pub is_raw: bool,
+    /// The store has all objects that the manifest in the index names. Their blocks are not looked at.
+    pub is_stored: bool,
     /// The work tree.
     pub place: Place,
     /// Tensors that differ between the last commit and the index.
@@ -123,7 +125,10 @@ fn in_index(context: &Context, tracked: models::Tracked, difference: Option<Diff
     };
     let is_modified = difference.is_some_and(|difference| difference.is_modified);
     let place = place(context, &tracked.path, is_modified);
-    Ok(Model { path: tracked.path, staged, blob: Some(tracked.blob), manifest, is_raw, place, changes })
+    let is_stored = manifest
+        .as_ref()
+        .is_none_or(|manifest| manifest.objects().all(|object| context.store.contains_object(&object)));
+    Ok(Model { path: tracked.path, staged, blob: Some(tracked.blob), manifest, is_raw, is_stored, place, changes })
 }
 
 /// Models that were deleted from the index, and those that nobody has added yet.
@@ -131,7 +136,7 @@ fn not_in_index(context: &Context, differences: &BTreeMap<Vec<u8>, Difference>) 
     let Some(top) = context.repo.work_dir() else { return Ok(Vec::new()) };
     let candidates: Vec<_> = differences
         .iter()
-        .filter(|(_, difference)| difference.staged == Staged::Untracked)
+        .filter(|(path, difference)| difference.staged == Staged::Untracked && is_file(context, path))
         .map(|(path, _)| path)
         .collect();
     let attributes = attributes::check_in(&top, &candidates)?;
@@ -152,7 +157,7 @@ fn gone_or_unknown(context: &Context, path: &[u8], staged: Staged, manifest: Opt
     let removed = manifest.as_ref().map_or(0, |manifest| manifest.tensors().len().max(1));
     let changes = TensorChanges { removed, ..TensorChanges::default() };
     let place = place(context, path, false);
-    Model { path: path.to_vec(), staged, blob: None, manifest, is_raw: false, place, changes }
+    Model { path: path.to_vec(), staged, blob: None, manifest, is_raw: false, is_stored: true, place, changes }
 }
 
 fn read_manifest(context: &Context, blob: BlobId) -> Result<Option<Manifest>, GitError> {
@@ -160,6 +165,11 @@ fn read_manifest(context: &Context, blob: BlobId) -> Result<Option<Manifest>, Gi
         return Ok(None);
     }
     Ok(Manifest::parse(&context.repo.blob(blob)?).ok())
+}
+
+fn is_file(context: &Context, path: &[u8]) -> bool {
+    let metadata = context.file_path(path).and_then(|path| path.symlink_metadata().ok());
+    metadata.is_some_and(|metadata| metadata.is_file())
 }
 
 fn place(context: &Context, path: &[u8], is_modified: bool) -> Place {

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use super::source::FileSource;
 use crate::format::{self, Detected};
-use crate::git::attributes::{self, Attributes, DIFF_AS_TEXT, FILE_NAME, TRACKED};
+use crate::git::attributes::{self, Attributes, DIFF_AS_TEXT, FILE_NAME, GITS_OWN, TRACKED};
 use crate::git::{Git, GitError};
 
 /// Smaller files are not worth being kept tensor by tensor.
@@ -122,8 +122,43 @@ fn check(pattern: &[u8]) -> Result<Option<Attributes>, GitError> {
     Ok(attributes::check(&[path])?.pop())
 }
 
-/// Makes models of the files of `pattern` in the folder `dir`, which is the current one.
+/// Git's own files (`.gitattributes`, `.gitignore`, …) among those of a pattern that takes all of a folder.
+fn gits_own(pattern: &[u8]) -> Option<Vec<u8>> {
+    let is_deep = pattern.ends_with(b"/**");
+    let folder = pattern.strip_suffix(b"/**").or_else(|| pattern.strip_suffix(b"/*"))?;
+    Some([folder, if is_deep { b"/**/.git*" } else { b"/.git*" }].concat())
+}
+
+/// Keeps git's own files from being models, if `pattern` takes them.
+fn exclude_gits_own(dir: &Path, pattern: &[u8]) -> Result<(), TrackError> {
+    let Some(excluded) = gits_own(pattern) else { return Ok(()) };
+    let text = attributes::read(dir)?;
+    let folder = &pattern[..pattern.len() - pattern.rsplit(|&byte| byte == b'/').next().map_or(0, <[u8]>::len)];
+    let is_taken = check(&[folder, FILE_NAME.as_bytes()].concat())?
+        .map_or_else(|| !attributes::has_exclusion(&text, &excluded), |there| there.is_filtered());
+    if is_taken {
+        attributes::write(dir, &attributes::with_line(&text, &excluded, &GITS_OWN))?;
+    }
+    Ok(())
+}
+
+/// Puts `text` in the place of the attributes of `dir`. No text, no file, unless the index has one: git would go on
+/// reading that.
+fn put(dir: &Path, text: &[u8]) -> Result<(), TrackError> {
+    if text.is_empty() && !attributes::is_in_index(dir)? {
+        return Ok(attributes::remove(dir)?);
+    }
+    Ok(attributes::write(dir, text)?)
+}
+
+/// Makes models of the files of `pattern` in the folder `dir`, which is the current one; not of git's own files in it.
 pub fn track(dir: &Path, pattern: &[u8]) -> Result<Outcome, TrackError> {
+    let outcome = add(dir, pattern)?;
+    exclude_gits_own(dir, pattern)?;
+    Ok(outcome)
+}
+
+fn add(dir: &Path, pattern: &[u8]) -> Result<Outcome, TrackError> {
     let before = attributes::read(dir)?;
     let known = check(pattern)?;
     if known.as_ref().map_or_else(|| attributes::has_line(&before, pattern), Attributes::is_tracked) {
@@ -135,7 +170,7 @@ pub fn track(dir: &Path, pattern: &[u8]) -> Result<Outcome, TrackError> {
     }
     attributes::write(dir, &attributes::with_line(&before, pattern, &wanted))?;
     if attributes::check(&[FILE_NAME])?.iter().any(Attributes::is_filtered) {
-        attributes::write(dir, &before)?;
+        put(dir, &before)?;
         return Err(TrackError::TooWide(String::from_utf8_lossy(pattern).into_owned()));
     }
     let is_in_force = check(pattern)?.is_none_or(|now| now.is_tracked());
@@ -147,7 +182,8 @@ pub fn untrack(dir: &Path, pattern: &[u8]) -> Result<Outcome, TrackError> {
     let text = attributes::read(dir)?;
     let left = attributes::without_line(&text, pattern);
     if let Some(left) = &left {
-        attributes::write(dir, left)?;
+        let left = gits_own(pattern).map_or_else(|| left.clone(), |own| attributes::without_exclusion(left, &own));
+        put(dir, &left)?;
     }
     let is_still = check(pattern)?.is_some_and(|now| now.is_filtered());
     Ok(match (left, is_still) {

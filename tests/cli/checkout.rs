@@ -1,6 +1,6 @@
 //! `git model checkout`, and the deferred materialization that it makes up for.
 
-use crate::support::{Env, noise};
+use crate::support::{Env, Tensor, noise, safetensors};
 
 #[test]
 fn skipped_files_are_materialized_on_demand() {
@@ -36,4 +36,52 @@ fn large_files_are_deferred_and_not_cleaned_again() {
         assert_eq!(repo.filtered(&["status"]), 0);
         repo.assert_clean();
     }
+}
+
+#[test]
+fn a_path_without_models_is_an_error() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    let bytes = noise(5000, 1);
+    for name in ["sub/m.bin", "top.bin", "sub/notes.txt"] {
+        repo.write(name, &bytes);
+    }
+    repo.commit("first");
+    for (path, place) in [("TYPO", "repo"), ("m.bin", "repo"), ("top.bin", "repo/sub"), ("notes.txt", "repo/sub")] {
+        let wrong = env.at(place).model(&["checkout", ".", path]).fails_with(1);
+        let expected = format!("error: pathspec `{path}` did not match any model known to git\nhint: ");
+        assert!(wrong.stderr.starts_with(&expected), "{}", wrong.stderr);
+        assert!(wrong.stderr.contains("`git model ls-files`"), "{}", wrong.stderr);
+    }
+    let manifests = ["sub/m.bin", "top.bin"].map(|name| (name, repo.blob("HEAD", name)));
+    for paths in [&["m.bin", "../top.bin"][..], &[":/top.bin", ":(top)sub"], &["*.bin", "..", ":(top,icase)TOP.BIN"]] {
+        manifests.iter().for_each(|(name, manifest)| repo.write(name, manifest));
+        let done = env.at("repo/sub").model(&[&["checkout"], paths].concat()).ok();
+        assert!(done.stderr.contains("2 of 2 files"), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn one_file_is_no_plural() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    repo.write("m.bin", &noise(5000, 1));
+    repo.commit("first");
+    let manifest = repo.blob("HEAD", "m.bin");
+    repo.write("m.bin", &manifest);
+    let done = repo.model(&["checkout"]).ok();
+    assert!(done.stderr.ends_with("1 of 1 file materialized\n"), "{}", done.stderr);
+    let same = repo.model(&["gc"]).ok();
+    assert!(same.stderr.contains("1 pack of ") && same.stderr.contains(" is now 1 of "), "{}", same.stderr);
+    let checked = repo.model(&["fsck"]).ok();
+    assert!(checked.stderr.contains("checked 1 pack, 1 object, 1 manifest\n"), "{}", checked.stderr);
+    repo.write("m.bin", &manifest);
+    std::fs::remove_dir_all(repo.path(".git/model")).expect("removed");
+    let failed = repo.model(&["checkout"]).fails_with(1);
+    assert!(failed.stderr.contains("error: 1 file still holds its manifest\n"), "{}", failed.stderr);
+    let tensor = safetensors(&[Tensor { name: "w", dtype: "BF16", shape: &[5000], bytes: &noise(5000, 2) }]);
+    repo.write("one.safetensors", &tensor);
+    repo.commit("one tensor");
+    let status = repo.model(&["status"]).ok();
+    assert!(status.text().contains("  1 tensor  "), "{}", status.text());
 }

@@ -181,7 +181,8 @@ fn the_store_is_looked_at() {
     let times = FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(3 * 24 * 60 * 60));
     File::create(left).and_then(|file| file.set_times(times)).expect("made");
     assert_eq!(examine(&repo).0, Some(0));
-    mends(&repo, "advice", "1 files are left");
+    assert!(repo.model(&["doctor"]).ok().text().contains(" in 1 pack ("));
+    mends(&repo, "advice", "1 file left");
 
     for damage in [
         |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2),

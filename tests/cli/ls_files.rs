@@ -35,7 +35,11 @@ fn shows_what_is_tracked() {
     assert_eq!(lines[2], ["raw.bin", "raw", "-", "-"]);
     assert_eq!(lines.len(), 3);
     assert_eq!(listed(&repo, &["dir"]).lines().count(), 1);
-    assert_eq!(env.at("repo/dir").model(&["ls-files"]).ok().text(), text);
+    // From a folder, a path reads as one types it there.
+    let in_dir = env.at("repo/dir").model(&["ls-files"]).ok();
+    let paths: Vec<_> = in_dir.text().lines().map(|line| cells(line)[0]).collect();
+    assert_eq!(paths, ["../a b.safetensors", "opaque.bin", "../raw.bin"]);
+    assert_eq!(env.at("repo/dir").model(&["ls-files", "opaque.bin", "../raw.bin"]).ok().text().lines().count(), 2);
 }
 
 #[test]
@@ -64,7 +68,7 @@ fn long_tells_what_stands_in_the_work_tree() {
     let json: serde_json::Value = serde_json::from_str(&listed(&repo, &["--json", "whole.safetensors"])).expect("JSON");
     let expected = serde_json::json!([{
         "path": "whole.safetensors", "format": "safetensors", "tensors": 2, "size": weights(1).len(),
-        "manifest": blob, "worktree": "materialized",
+        "manifest": blob, "worktree": "materialized", "stored": true,
     }]);
     assert_eq!(json, expected);
 }

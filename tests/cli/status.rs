@@ -1,5 +1,8 @@
 //! `git model status`.
 
+use std::fs::{File, FileTimes};
+use std::time::{Duration, SystemTime};
+
 use serde_json::Value;
 
 use crate::support::{Env, Repo, Tensor, noise, safetensors};
@@ -125,4 +128,85 @@ fn an_empty_repository_gets_a_hint() {
     let env = Env::new();
     let outcome = env.repo("repo").model(&["status"]).ok();
     assert!(outcome.stderr.contains("git model track"), "{}", outcome.stderr);
+}
+
+#[test]
+fn folders_and_links_are_no_models() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    repo.write("d.safetensors/m.safetensors", &weights(1));
+    repo.write("d.safetensors/notes.txt", b"text");
+    std::os::unix::fs::symlink("d.safetensors/m.safetensors", repo.path("l.safetensors")).expect("a link");
+    let only = |status: &Value| {
+        let models = status["models"].as_array().expect("models");
+        models.iter().map(|model| model["path"].as_str().expect("text").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(only(&status(&repo)), ["d.safetensors/m.safetensors"]);
+    repo.commit("all");
+    let committed = status(&repo);
+    assert_eq!(only(&committed), ["d.safetensors/m.safetensors"]);
+    assert_eq!(model(&committed, "d.safetensors/m.safetensors")["state"], "unchanged");
+    let text = repo.model(&["status"]).ok();
+    assert!(!text.stderr.contains("renormalize"), "{}", text.stderr);
+    let doctor = repo.model(&["doctor"]);
+    assert!(!doctor.text().contains("in git as it is"), "{}", doctor.text());
+    let told = repo.model(&["track", "*.bin"]).ok();
+    assert!(!told.stderr.contains("convert"), "{}", told.stderr);
+}
+
+#[test]
+fn lost_objects_are_said() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    for name in ["dir/it's here.safetensors", "gone.safetensors"] {
+        repo.write(name, &weights(name.len() as u64));
+        // As young as the index, git would ask the filter about them, which stores them again.
+        let times = FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(60));
+        File::open(repo.path(name)).and_then(|file| file.set_times(times)).expect("a time");
+    }
+    repo.commit("all");
+    let sound = repo.model(&["status"]).ok();
+    assert!(!(sound.text().to_owned() + &sound.stderr).contains("not in the store"), "{}", sound.text());
+    std::fs::remove_dir_all(repo.path(".git/model")).expect("removed");
+    std::fs::remove_file(repo.path("gone.safetensors")).expect("removed");
+    let lost = status(&repo);
+    assert_eq!(model(&lost, "dir/it's here.safetensors")["stored"], false);
+    let listed = repo.model(&["ls-files", "--long"]).ok();
+    assert!(listed.text().contains("materialized, not in the store\n"), "{}", listed.text());
+    assert!(listed.text().contains("missing, not in the store\n"), "{}", listed.text());
+
+    let sub = env.at("repo/dir");
+    let text = sub.model(&["status"]).ok();
+    assert!(text.text().contains("it's here.safetensors  3 tensors  22.2 kB  not in the store\n"), "{}", text.text());
+    assert!(text.text().contains("../gone.safetensors"), "{}", text.text());
+    assert!(text.stderr.contains("run `git model doctor`"), "{}", text.stderr);
+    let (_, command) = text.stderr.split_once("has the bytes; run `").expect("a command");
+    let (command, _) = command.split_once('`').expect("its end");
+    let mut shell = env.command("/bin/sh", &sub.dir);
+    shell.args(["-c", command]);
+    env.run(shell).ok();
+    let mended = status(&repo);
+    assert_eq!(model(&mended, "dir/it's here.safetensors")["stored"], true);
+    assert_eq!(model(&mended, "gone.safetensors")["stored"], false);
+}
+
+#[test]
+fn commands_about_files_need_a_work_tree() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    repo.git(&["init", "-q", "--bare", "../bare.git"]).ok();
+    for (place, hint) in
+        [("bare.git", "hint: run it in a clone: `git clone "), ("repo/.git", "hint: run it in the work tree ")]
+    {
+        let place = env.at(place);
+        for args in
+            [&["status"][..], &["ls-files"], &["checkout"], &["track"], &["track", "*.bin"], &["untrack", "*.bin"]]
+        {
+            let refused = place.model(args).fails_with(1);
+            assert!(refused.stderr.starts_with("error: this command needs a work tree"), "{}", refused.stderr);
+            assert!(refused.stderr.contains(hint), "{}", refused.stderr);
+            assert_eq!(refused.stderr.lines().count(), 2, "{}", refused.stderr);
+            assert!(!place.path(".gitattributes").exists());
+        }
+    }
 }

@@ -50,6 +50,59 @@ fn nothing_is_left_of_a_file_that_held_our_lines_only() {
 }
 
 #[test]
+fn a_committed_file_without_lines_stays_as_git_would_read_its_old_lines() {
+    let env = Env::new();
+    let repo = plain(&env, "repo");
+    repo.model(&["track", "*.bin"]).ok();
+    repo.write("m.bin", &weights(5000, 1));
+    repo.commit("weights");
+    let told = repo.model(&["untrack", "*.bin"]).ok();
+    assert!(told.stderr.contains("not tracked any more"), "{}", told.stderr);
+    assert_eq!(attributes(&repo), "");
+    assert!(!is_filtered(&repo, "m.bin"));
+    repo.git(&["add", "--renormalize", "."]).ok();
+    repo.commit("whole");
+    assert!(repo.blob("HEAD", "m.bin") == weights(5000, 1));
+}
+
+#[test]
+fn files_of_git_itself_in_a_tracked_folder_stay_as_they_are() {
+    let env = Env::new();
+    let repo = plain(&env, "repo");
+    repo.write("models/.gitattributes", b"*.txt text\n");
+    repo.write("models/deep/.gitignore", b"*.tmp\n");
+    repo.write("models/m.bin", &weights(5000, 1));
+    repo.model(&["track", "models"]).ok();
+    let once = attributes(&repo);
+    repo.model(&["track", "models/"]).ok();
+    assert_eq!(attributes(&repo), once);
+    repo.commit("all");
+    assert_eq!(repo.blob("HEAD", "models/.gitattributes"), b"*.txt text\n");
+    assert_eq!(repo.blob("HEAD", "models/deep/.gitignore"), b"*.tmp\n");
+    assert!(repo.blob("HEAD", "models/m.bin").starts_with(b"{\"git-model\""));
+    for path in ["models/.gitattributes", "models/deep/.gitignore", "models/.gitmodules"] {
+        let all = repo.git(&["check-attr", "-a", "--", path]).ok();
+        assert_eq!(all.text(), "", "{path}");
+    }
+
+    // Lines of earlier versions lack the exclusion.
+    let (before, _) = once.split_once('\n').expect("two lines");
+    repo.write(".gitattributes", format!("{before}\n").as_bytes());
+    repo.model(&["track", "models"]).ok();
+    assert_eq!(attributes(&repo), once);
+    repo.model(&["untrack", "models"]).ok();
+    assert_eq!(attributes(&repo), "");
+    // A folder whose name git would take for a pattern.
+    repo.write("a[1]/m.bin", b"x");
+    for _ in 0..2 {
+        repo.model(&["track", "a[1]"]).ok();
+        assert_eq!(attributes(&repo).lines().count(), 2, "{}", attributes(&repo));
+        assert!(!is_filtered(&repo, "a[1]/.gitignore"));
+        assert!(is_filtered(&repo, "a[1]/m.bin"));
+    }
+}
+
+#[test]
 fn weird_patterns_match_what_they_name() {
     let env = Env::new();
     let repo = plain(&env, "repo");
@@ -209,6 +262,11 @@ fn what_is_committed_raw_is_pointed_out_and_converted() {
     let mut shell = env.command("/bin/sh", &repo.path("dir"));
     shell.args(["-c", command]);
     env.run(shell).ok();
+    // The attributes go into the same commit.
+    let staged = repo.git(&["status", "--porcelain"]).ok();
+    assert_eq!(staged.text(), "A  dir/.gitattributes\nM  \"dir/it's raw.bin\"\n");
+    assert!(told.stderr.contains("one commit"), "{}", told.stderr);
+    assert!(!told.stderr.contains("tracked; commit"), "{}", told.stderr);
     repo.git(&["commit", "-q", "-m", "converted"]).ok();
     assert!(repo.blob("HEAD", "dir/it's raw.bin").starts_with(b"{\"git-model\""));
     assert!(repo.read("dir/it's raw.bin") == bytes);
