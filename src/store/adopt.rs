@@ -1,28 +1,40 @@
 //! Takes packs over from another store on the same file system.
+//!
+//! As git does with its own objects in a local clone: packs of the same owner are linked, all of them, so that the
+//! clone stands on its own. Packs of somebody else, who could write into them later, are copied, and only those that
+//! hold what is wanted, after the SHA-256 of each wanted object was computed.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::pack::{Entry, Kind};
+use super::pack::{Entry, Kind, Pack};
 use super::writer::touch;
-use super::{PackSet, Store, StoreError};
+use super::{BlockReader, PackSet, Store, StoreError};
 use crate::atomic_file::{AtomicFile, open_folder, sync_folder};
 use crate::id::{BlockId, ObjectId};
 
 impl Store {
     /// Links or copies the packs of another store that hold the objects which are missing here.
+    ///
+    /// # Errors
+    /// Packs that cannot be read or written, and objects of another owner that are not what their name says.
     pub fn adopt_packs(&self, other: &Self, objects: impl Iterator<Item = ObjectId>) -> Result<(), StoreError> {
         let theirs = other.packs();
         let mut wanted = BTreeSet::new();
         for id in objects.filter(|id| !self.is_whole(id)) {
             let Some(found) = theirs.find(id.as_bytes(), Kind::Recipe) else { continue };
-            wanted.insert(found.at);
+            let mut packs = BTreeSet::from([found.at]);
             for (block, _) in other.recipe(&id)?.blocks {
-                other.collect_packs(&theirs, block, &mut wanted)?;
+                other.collect_packs(&theirs, block, &mut packs)?;
             }
+            if packs.iter().any(|&at| !is_ours(theirs.pack(at).path())) {
+                BlockReader::new(other).check_object(&id)?;
+            }
+            wanted.extend(packs);
         }
         if wanted.is_empty() {
             return Ok(());
@@ -39,6 +51,13 @@ impl Store {
                     None => Ok(()),
                 });
                 here.map_err(|source| StoreError::io("copy", pack.path(), source))?;
+            }
+        }
+        for path in other.own_pack_paths()?.iter().filter(|path| is_ours(path)) {
+            // What cannot be linked is not wanted now, and can be had when it is.
+            let is_good = Pack::open(path).is_ok_and(|pack| pack.verify_index());
+            if let Some(name) = path.file_name().filter(|_| is_good) {
+                let _ = std::fs::hard_link(path, dir.join(name));
             }
         }
         open_folder(&dir).and_then(sync_folder).map_err(|source| StoreError::io("sync", &dir, source))?;
@@ -73,15 +92,48 @@ impl Store {
     fn adopt(&self, path: &Path) -> io::Result<()> {
         let dir = self.packs_dir();
         let Some(name) = path.file_name() else { return Ok(()) };
-        match std::fs::hard_link(path, dir.join(name)) {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-            // Another file system, or one without links.
-            Err(_) => {}
+        if dir.join(name).exists() {
+            return Ok(());
+        }
+        // Not on another file system, or on one without links.
+        if is_ours(path) && std::fs::hard_link(path, dir.join(name)).is_ok() {
+            return Ok(());
         }
         let copy = AtomicFile::create_in(open_folder(&dir)?.as_fd(), self.permissions().file_mode())?;
         io::copy(&mut File::open(path)?, &mut copy.file())?;
         copy.file().sync_data()?;
         copy.persist(name)
+    }
+}
+
+/// Whether the file belongs to who runs this, so that nobody else may change it.
+fn is_ours(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.uid() == rustix::process::geteuid().as_raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Recipe;
+    use crate::store::pack::Batch;
+    use crate::store::testing::{TestStore, noise, open};
+    use crate::store::writer::PackWriter;
+
+    #[test]
+    fn an_object_under_a_false_name_is_found_out() {
+        let mut test = TestStore::new();
+        let honest = test.put(&noise(3000, 1), None);
+        let forged = ObjectId::of(b"something else");
+        let mut batch = Batch::default();
+        let recipe = Recipe { id: forged, ..test.store.recipe(&honest).expect("stored") };
+        batch.push_raw(*forged.as_bytes(), Kind::Recipe, &recipe.encode());
+        let writer = PackWriter::new(&test.store);
+        writer.append(&mut batch).expect("written");
+        writer.commit(&[]).expect("published");
+        let store = open(test.store.dir());
+        let mut reader = BlockReader::new(&store);
+        assert!(store.is_whole(&forged), "nothing but its SHA-256 gives it away");
+        assert!(reader.check_object(&honest).is_ok());
+        assert!(matches!(reader.check_object(&forged), Err(StoreError::Corrupt { .. })));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::codec::Decoder;
 use super::pack::{Entry, Kind};
 use super::{BLOCK_BYTES, Recipe, Store, StoreError};
-use crate::id::{BlockId, ObjectId};
+use crate::id::{BlockId, ObjectId, Sha256};
 
 /// Deltas may stand on deltas; a chain longer than this is not ours.
 const DEPTH_MAX: usize = 64;
@@ -128,6 +128,25 @@ impl BlockReader {
     pub fn read_object_by_id(&mut self, id: &ObjectId) -> Result<Vec<u8>, StoreError> {
         let recipe = self.store.recipe(id)?;
         self.read_object(&recipe)
+    }
+
+    /// Computes the SHA-256 of an object, block by block.
+    ///
+    /// # Errors
+    /// Those of [`BlockReader::read`], and an object that is not what its name says.
+    pub fn check_object(&mut self, id: &ObjectId) -> Result<(), StoreError> {
+        let mut hash = Sha256::default();
+        let mut block = Vec::new();
+        for (block_id, len) in self.store.recipe(id)?.blocks {
+            block.resize(len as usize, 0);
+            self.read(&block_id, &mut block)?;
+            hash.update(&block);
+        }
+        if ObjectId::from_bytes(hash.finish()) == *id {
+            return Ok(());
+        }
+        let path = self.store.packs_dir();
+        Err(StoreError::Corrupt { path, what: format!("object {id} is not what its name says") })
     }
 
     fn read_unverified(&mut self, id: &BlockId, out: &mut [u8], depth: usize) -> Result<(), StoreError> {

@@ -1,5 +1,5 @@
 //! Fetches what a manifest needs from remotes on the same file system, as `git clone` of a local path does: packs are
-//! linked where that is possible, copied where not.
+//! linked where that is possible, copied where not (`store/adopt.rs`).
 //!
 //! A linked or copied pack is taken whole; its index is checked before, every block when it is read.
 

@@ -8,17 +8,15 @@ use crate::atomic_file::TEMPORARY_PREFIX;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A temporary file this old belongs to nobody who is still at work.
 const TEMPORARY_AGE: Duration = DAY;
-/// A record of a file's state this old is of a file that is not added any more.
-const CACHE_AGE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// The files in a store's folder that may be removed.
 pub fn leftovers(store_dir: &Path, now: SystemTime) -> Vec<PathBuf> {
     let mut leftovers = Vec::new();
-    for folder in [".", "packs", "cache", "tmp", "quarantine"] {
+    for folder in [".", "packs", "tmp", "quarantine"] {
         for (path, age) in files_with_age(&store_dir.join(folder), now) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let is_temporary = name.starts_with(TEMPORARY_PREFIX) || folder == "tmp";
-            if is_temporary && age > TEMPORARY_AGE || folder == "cache" && age > CACHE_AGE {
+            if is_temporary && age > TEMPORARY_AGE {
                 leftovers.push(path);
             }
         }
@@ -54,8 +52,6 @@ mod tests {
             ("packs", ".git-model-tmp-young", 0, false),
             ("packs", "a.pack", 1000, false),
             ("quarantine", "a.pack", 1000, false),
-            ("cache", "old", 91, true),
-            ("cache", "used", 89, false),
             ("tmp", "spool", 2, true),
             (".", "lock", 1000, false),
         ];

@@ -48,6 +48,23 @@ fn a_clone_outlives_its_origin() {
 }
 
 #[test]
+fn a_clone_has_the_branches_that_it_did_not_check_out() {
+    in_both_modes(|env| {
+        let origin = origin(env);
+        origin.git(&["checkout", "-q", "-b", "other"]).ok();
+        origin.write("other.safetensors", &model(9));
+        origin.commit("other");
+        origin.git(&["checkout", "-q", "main"]).ok();
+        let clone = env.clone_repo(&["origin", "clone"]);
+        std::fs::remove_dir_all(&origin.dir).expect("removed");
+        clone.model(&["fsck"]).ok();
+        clone.git(&["checkout", "-q", "other"]).ok();
+        clone.assert_holds("other.safetensors", &model(9));
+        clone.assert_settled();
+    });
+}
+
+#[test]
 fn checkout_long_after_a_clone_without_one() {
     in_both_modes(|env| {
         origin(env);
