@@ -32,7 +32,14 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     let pending = models::unmaterialized(&context, &args.paths)?;
     let mut report = materialize::materialize(&context, &pending, ui);
     report.index_error = report.index_error.or(recovered.index_error);
+    let told = recover::tell_git_of_whole_files(&context, &args.paths, &mut report)?;
     tell(&report, ui);
+    if told > 0 {
+        ui.note(&format!(
+            "git knows now that {} whole",
+            if told == 1 { "1 file is".into() } else { format!("{told} files are") }
+        ));
+    }
     match report.failed.len() {
         0 => {
             ui.note(&format!("{} of {} materialized", report.done.len(), ui::count(pending.len(), "file")));

@@ -3,7 +3,7 @@
 //! Source: `git-status(1)`, porcelain format version 2. Git compares by stat data and asks the filter only about files
 //! whose data differ from the index.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BlobId, Git, GitError};
 
@@ -36,6 +36,13 @@ pub struct Difference {
     pub is_modified: bool,
     /// What the last commit has; `None` if it has no such file, or a link or submodule there.
     pub head: Option<BlobId>,
+}
+
+/// The files whose stat data are not those in the index, by their path from the top of the work tree. Nothing is read to
+/// see whether their content differs.
+pub fn with_other_stat_data() -> Result<BTreeSet<Vec<u8>>, GitError> {
+    let output = Git::new(["diff-files", "-z", "--name-only", "--ignore-submodules=all"]).output()?;
+    Ok(output.split(|&byte| byte == 0).filter(|path| !path.is_empty()).map(<[u8]>::to_vec).collect())
 }
 
 /// All differing files by their path from the top of the work tree.

@@ -2,13 +2,16 @@
 //! data of a manifest for a file that is whole, temporary files.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::Path;
 
 use super::materialize::{self, Report};
 use super::pending::{self, Pending};
-use super::{Context, clean};
+use super::{Context, clean, models};
 use crate::atomic_file;
 use crate::git::index_stat::Update;
+use crate::git::{self, GitError};
+use crate::manifest::Manifest;
 use crate::progress::Progress;
 
 /// Whose notes are taken up.
@@ -41,6 +44,27 @@ pub fn recover(context: &Context, scope: Scope, progress: &dyn Progress) -> Repo
         total.index_error = total.index_error.or(report.index_error);
     }
     total
+}
+
+/// Tells git of files that are whole while its index still has the size of their manifests, however they came to be:
+/// to git they are modified, and no difference is to be seen. Returns how many there were.
+///
+/// # Errors
+/// An index that cannot be read.
+pub fn tell_git_of_whole_files(context: &Context, paths: &[OsString], report: &mut Report) -> Result<usize, GitError> {
+    let dirty = git::status::with_other_stat_data()?;
+    let has_its_size = |model: &models::Tracked| {
+        let text = context.repo.blob(model.blob).ok()?;
+        let size = Manifest::parse(&text).ok()?.size;
+        Some(context.file_path(&model.path)?.symlink_metadata().ok()?.len() == size)
+    };
+    let candidates: Vec<Pending> = models::tracked(paths)?
+        .into_iter()
+        .filter(|model| dirty.contains(&model.path) && has_its_size(model) == Some(true))
+        .map(|model| Pending { path: model.path, manifest: model.blob })
+        .collect();
+    let whole = mend(context, &candidates, report);
+    Ok(if report.index_error.is_none() { whole.len() } else { 0 })
 }
 
 /// A filter that was killed after it had put a file in place may not have told git. Returns the files of which git is

@@ -1,6 +1,6 @@
 //! `git model checkout`, and the deferred materialization that it makes up for.
 
-use crate::support::{Env, Tensor, noise, safetensors};
+use crate::support::{Env, Tensor, model, noise, safetensors};
 
 #[test]
 fn skipped_files_are_materialized_on_demand() {
@@ -84,4 +84,25 @@ fn one_file_is_no_plural() {
     repo.commit("one tensor");
     let status = repo.model(&["status"]).ok();
     assert!(status.text().contains("  1 tensor  "), "{}", status.text());
+}
+
+#[test]
+fn a_copy_put_in_place_of_a_manifest_is_no_change() {
+    let env = Env::new();
+    let repo = env.repo("repo").versions(1);
+    repo.write("sub/n.bin", &noise(900, 2));
+    repo.commit("another");
+    std::fs::remove_file(repo.path("m.safetensors")).expect("removed");
+    std::fs::remove_file(repo.path("sub/n.bin")).expect("removed");
+    repo.git_with(&[("GIT_MODEL_SMUDGE", "skip")], &["checkout", "-q", "."]).ok();
+    repo.write("m.safetensors", &model(1));
+    // One byte of this one differs: that is a change.
+    let mut other = noise(900, 2);
+    other[100] ^= 1;
+    repo.write("sub/n.bin", &other);
+    assert_eq!(repo.git(&["status", "--porcelain"]).ok().text(), " M m.safetensors\n M sub/n.bin\n");
+    let said = repo.model(&["checkout"]).ok().stderr;
+    assert!(said.contains("git knows now that 1 file is whole"), "{said}");
+    assert_eq!(repo.git(&["status", "--porcelain"]).ok().text(), " M sub/n.bin\n");
+    repo.assert_holds("sub/n.bin", &other);
 }
