@@ -127,18 +127,26 @@ impl Assembly {
         let runs = self.runs();
         let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let failure = Mutex::new(None);
+        let output = Output::new(file, 2 * workers);
         let work = || {
             let mut reader = BlockReader::new(store);
-            let mut buffer = Vec::new();
+            let mut attempt = |run: &Run| {
+                let mut buffer = output.buffer();
+                run.fill(&self.parts, &mut reader, &mut buffer)?;
+                progress.advance(buffer.len() as u64);
+                Ok(output.put(buffer, run.offset)?)
+            };
+            let fail = |error: AssembleError| {
+                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                failed.store(true, Ordering::Relaxed);
+            };
             while !failed.load(Ordering::Relaxed)
                 && let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed))
             {
-                let result = run.fill(&self.parts, &mut reader, &mut buffer);
-                if let Err(error) = result.and_then(|()| Ok(write_checked_at(file, &buffer, run.offset)?)) {
-                    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                    failed.store(true, Ordering::Relaxed);
-                }
-                progress.advance(buffer.len() as u64);
+                attempt(run).unwrap_or_else(fail);
+            }
+            if !failed.load(Ordering::Relaxed) {
+                output.finish().unwrap_or_else(|error| fail(error.into()));
             }
         };
         std::thread::scope(|scope| {
@@ -172,6 +180,57 @@ impl Assembly {
             offset += part.len() as u64;
         }
         runs
+    }
+}
+
+/// What several workers write to one file.
+///
+/// The kernel lets one at a time write to a file. So whoever finds nobody writing writes for all, and the others go on
+/// decoding instead of waiting for their turn.
+struct Output<'a> {
+    file: &'a File,
+    turn: Mutex<()>,
+    waiting: Mutex<Vec<(Vec<u8>, u64)>>,
+    waiting_max: usize,
+    spare: Mutex<Vec<Vec<u8>>>,
+}
+
+impl<'a> Output<'a> {
+    fn new(file: &'a File, waiting_max: usize) -> Self {
+        Self { file, turn: Mutex::default(), waiting: Mutex::default(), waiting_max, spare: Mutex::default() }
+    }
+
+    /// A buffer to fill.
+    fn buffer(&self) -> Vec<u8> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Writes `bytes` at `offset`, now or before [`Output::finish`] returns.
+    fn put(&self, bytes: Vec<u8>, offset: u64) -> io::Result<()> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.push((bytes, offset));
+        let is_full = waiting.len() >= self.waiting_max;
+        drop(waiting);
+        match self.turn.try_lock() {
+            Ok(_turn) => self.write_waiting(),
+            Err(_) if is_full => self.finish(),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Writes all that waits.
+    fn finish(&self) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write_waiting()
+    }
+
+    fn write_waiting(&self) -> io::Result<()> {
+        loop {
+            let next = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some((bytes, offset)) = next else { return Ok(()) };
+            write_checked_at(self.file, &bytes, offset)?;
+            self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+        }
     }
 }
 
