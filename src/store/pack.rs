@@ -260,11 +260,19 @@ pub fn close(records: &mut [Record], end: u64) -> (Vec<u8>, PackId) {
     (tail, name)
 }
 
-/// A pack on disk, its index mapped. The file itself is opened only to read entries.
+/// An index up to this size is read, a larger one mapped: a process may have 65,530 maps, and a store more small packs.
+const INDEX_READ_BYTES_MAX: u64 = 16 << 10;
+
+enum Index {
+    Read(Vec<u8>),
+    Mapped(memmap2::Mmap),
+}
+
+/// A pack on disk and its index. The file itself is opened only to read entries.
 pub struct Pack {
     path: PathBuf,
     name: PackId,
-    index: Option<memmap2::Mmap>,
+    index: Index,
     index_digest: BlockId,
     entries_end: u64,
 }
@@ -305,10 +313,13 @@ impl Pack {
         {
             return Err(corrupt("the footer does not fit the pack"));
         }
-        let index = (index_len > 0)
-            .then(|| super::map::map(&file, entries_end, index_len as usize))
-            .transpose()
-            .map_err(io_error)?;
+        let index = if index_len <= INDEX_READ_BYTES_MAX {
+            let mut index = vec![0; index_len as usize];
+            file.read_exact_at(&mut index, entries_end).map_err(io_error)?;
+            Index::Read(index)
+        } else {
+            Index::Mapped(super::map::map(&file, entries_end, index_len as usize).map_err(io_error)?)
+        };
         Ok(Self { path: path.into(), name, index, index_digest: BlockId::from_bytes(digest), entries_end })
     }
 
@@ -330,7 +341,10 @@ impl Pack {
     }
 
     fn index(&self) -> &[u8] {
-        self.index.as_deref().unwrap_or_default()
+        match &self.index {
+            Index::Read(bytes) => bytes,
+            Index::Mapped(map) => map,
+        }
     }
 
     /// The number of entries.
