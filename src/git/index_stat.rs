@@ -36,7 +36,7 @@ pub struct Update {
 /// Patches the entries of `updates` in the bytes of an index; returns how many it found. The checksum is renewed.
 ///
 /// # Errors
-/// Bytes that are not an index of a known version.
+/// Bytes that are not an index of a known version, or not what its checksum says.
 pub fn patch(index: &mut [u8], hash: HashKind, updates: &HashMap<Vec<u8>, Update>) -> io::Result<usize> {
     let broken = || io::Error::new(io::ErrorKind::InvalidData, "git's index is not of a version this program knows");
     let word = |bytes: &[u8], at: usize| -> io::Result<u32> {
@@ -53,6 +53,11 @@ pub fn patch(index: &mut [u8], hash: HashKind, updates: &HashMap<Vec<u8>, Update
     }
     let hash_len = hash.byte_len();
     let checksum_at = index.len().checked_sub(hash_len).filter(|&at| at >= HEADER_LEN).ok_or_else(broken)?;
+    // `index.skipHash` leaves zeros in place of the checksum. A wrong one must stay wrong, so that git sees the damage.
+    let has_checksum = index[checksum_at..].iter().any(|&byte| byte != 0);
+    if has_checksum && hash.digest(&index[..checksum_at]) != index[checksum_at..] {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "git's index is damaged; see `git fsck`"));
+    }
     let (mut at, mut patched) = (HEADER_LEN, 0);
     let mut name = Vec::new();
     for _ in 0..count {
@@ -90,8 +95,7 @@ pub fn patch(index: &mut [u8], hash: HashKind, updates: &HashMap<Vec<u8>, Update
             return Err(broken());
         }
     }
-    // `index.skipHash` leaves zeros in place of the checksum.
-    if index[checksum_at..].iter().any(|&byte| byte != 0) {
+    if has_checksum {
         let checksum = hash.digest(&index[..checksum_at]);
         index[checksum_at..].copy_from_slice(&checksum);
     }
@@ -168,6 +172,16 @@ mod tests {
             assert_eq!(offset_varint(&mut &bytes[..]), Some(value));
         }
         assert_eq!(offset_varint(&mut &[0x80][..]), None);
+    }
+
+    #[test]
+    fn a_damaged_index_is_not_made_good() {
+        let mut index = b"DIRC\0\0\0\x02\0\0\0\0".to_vec();
+        let checksum = HashKind::Sha1.digest(&index);
+        index.extend_from_slice(&checksum);
+        assert_eq!(patch(&mut index.clone(), HashKind::Sha1, &HashMap::new()).expect("an empty index"), 0);
+        index[12] ^= 1;
+        assert!(patch(&mut index, HashKind::Sha1, &HashMap::new()).is_err());
     }
 
     #[test]

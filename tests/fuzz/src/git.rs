@@ -111,6 +111,13 @@ pub fn index_stat(bytes: &[u8]) {
             .map(|name| (name.to_vec(), Update { blob: blob.clone(), metadata: metadata.clone() }))
             .collect();
 
+        // With the checksum that belongs to it: else hardly an input would get further.
+        let mut bytes = bytes.to_vec();
+        if let Some(at) = bytes.len().checked_sub(hash.byte_len()) {
+            let checksum = hash.digest(&bytes[..at]);
+            bytes[at..].copy_from_slice(&checksum);
+        }
+        let bytes = &bytes[..];
         let mut patched = bytes.to_vec();
         let Ok(count) = patch(&mut patched, hash, &updates) else { continue };
         assert_eq!(patched.len(), bytes.len());
