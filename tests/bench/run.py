@@ -304,7 +304,8 @@ class Bench:
         self.drain = programs / "drain"
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "XDG_"))}
         self.env = {**kept, "HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "PATH": f"{programs}:{os.environ['PATH']}"}
-        self.memory = 3 * options.size_mib * MIB
+        # What the hungriest peer touches: git's buffer for git-lfs grows, is copied, and becomes a file.
+        self.memory = 7 * options.size_mib * MIB
         self.missing = {}
         self.available = [peer for peer in options.only if self.is_there(peer)]
 
