@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::manifest::Manifest;
 use crate::merge::three_way::{self, Conflict};
 use crate::progress::Progress;
-use crate::ui::Ui;
+use crate::ui::{Ui, count};
 
 /// A longer list tells nobody more.
 const NAMED_MAX: usize = 10;
@@ -59,7 +59,6 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     for name in tensors.iter().take(NAMED_MAX) {
         ui.warn(&format!("`{path}`: tensor `{name}` was changed on both sides"));
     }
-    let count = tensors.len();
-    Err(Error::failed(format!("`{path}`: {count} tensors were changed on both sides; they are left as on ours"))
-        .hint(choose))
+    let changed = count(tensors.len(), "tensor");
+    Err(Error::failed(format!("`{path}`: {changed} changed on both sides, left as on ours")).hint(choose))
 }

@@ -46,7 +46,7 @@ pub fn run(command: Command, ui: &Ui) -> Result {
 fn summary(path: &[u8], summary: &crate::worktree::clean::Summary) -> Option<String> {
     /// Smaller files need no mention.
     const WORTH_BYTES: u64 = 1 << 20;
-    use crate::ui::bytes;
+    use crate::ui::{bytes, count};
     if summary.size < WORTH_BYTES || summary.stored_bytes == 0 {
         return None;
     }
@@ -54,6 +54,9 @@ fn summary(path: &[u8], summary: &crate::worktree::clean::Summary) -> Option<Str
     let (stored, size) = (bytes(summary.stored_bytes), bytes(summary.size));
     Some(match summary.tensors {
         0 => format!("{path}: {stored} stored of {size}"),
-        tensors => format!("{path}: {tensors} tensors, {} new, {stored} stored of {size}", summary.new_objects),
+        tensors => {
+            let tensors = count(tensors, "tensor");
+            format!("{path}: {tensors}, {} new, {stored} stored of {size}", summary.new_objects)
+        }
     })
 }
