@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::Context;
 use crate::atomic_file::write_checked_at;
 use crate::format::Skeleton;
 use crate::id::{BlockId, ObjectId};
@@ -102,6 +103,21 @@ impl Assembly {
             return Err(AssembleError::Misfit(format!("{size} bytes where {} are expected", manifest.size)));
         }
         Ok(Self { parts, size })
+    }
+
+    /// As [`Assembly::plan`]; what is missing is looked for in remotes on this file system first.
+    ///
+    /// # Errors
+    /// Those of [`Assembly::plan`].
+    pub fn plan_or_fetch(context: &Context, manifest: &Manifest) -> Result<Self, AssembleError> {
+        let store = &context.store;
+        Self::plan(store, manifest).or_else(|error| {
+            if !error.is_missing() {
+                return Err(error);
+            }
+            crate::sync::fetch::from_local_remotes(&context.repo, store, manifest);
+            Self::plan(store, manifest)
+        })
     }
 
     /// Writes the bytes to `out`, front to back.

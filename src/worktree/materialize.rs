@@ -134,10 +134,7 @@ fn materialize_one(
     let (folder, name) = open_parent(top, &pending.path).map_err(gone)?;
     let (text, target) = read_manifest(&folder, name, &pending.manifest, context)?;
     let manifest = Manifest::parse(&text)?;
-    let assembly = Assembly::plan(&context.store, &manifest).or_else(|error| {
-        crate::sync::fetch::from_local_remotes(&context.repo, &context.store, &manifest);
-        Assembly::plan(&context.store, &manifest).map_err(|_| error)
-    })?;
+    let assembly = Assembly::plan_or_fetch(context, &manifest)?;
 
     let file = AtomicFile::create_in(folder.as_fd(), target.mode() & 0o7777)?;
     reserve(file.file(), assembly.size())?;

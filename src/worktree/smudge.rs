@@ -54,14 +54,7 @@ pub fn answer(context: &Context, head: &Head, text: &[u8]) -> Answer {
             return Answer::AsIs { warning: None };
         }
     }
-    let plan = Assembly::plan(&context.store, &manifest).or_else(|error| {
-        if !error.is_missing() {
-            return Err(error);
-        }
-        crate::sync::fetch::from_local_remotes(&context.repo, &context.store, &manifest);
-        Assembly::plan(&context.store, &manifest)
-    });
-    match plan {
+    match Assembly::plan_or_fetch(context, &manifest) {
         Ok(assembly) => Answer::Inline(assembly),
         // Refused, git would delete the file and stop half-way; put off, it is told of in the end.
         Err(_) if writes_work_tree => Answer::Deferred,
@@ -89,11 +82,7 @@ pub fn without_converted_line_ends(context: &Context, head: &Head, text: Vec<u8>
 
 /// The file's bytes, for single-shot use.
 pub fn write(context: &Context, manifest: &Manifest, out: &mut dyn Write) -> Result<(), AssembleError> {
-    let plan = Assembly::plan(&context.store, manifest).or_else(|error| {
-        crate::sync::fetch::from_local_remotes(&context.repo, &context.store, manifest);
-        Assembly::plan(&context.store, manifest).map_err(|_| error)
-    });
-    plan?.stream(&context.store, out)
+    Assembly::plan_or_fetch(context, manifest)?.stream(&context.store, out)
 }
 
 /// Only what looks like a manifest is worth a warning; whatever else stands there is the user's own.
