@@ -162,6 +162,13 @@ impl Repo {
         self.gix.index_path()
     }
 
+    /// Whether that is the work tree's own index, not one that `GIT_INDEX_FILE` puts in its place for a while.
+    pub fn uses_own_index(&self) -> bool {
+        let path = absolute(&self.index_path());
+        let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+        path.file_name() == Some("index".as_ref()) && folder == self.git_dir().canonicalize().ok()
+    }
+
     /// The hash of object names.
     pub fn hash_kind(&self) -> HashKind {
         if self.gix.object_hash() == gix::hash::Kind::Sha256 { HashKind::Sha256 } else { HashKind::Sha1 }

@@ -3,7 +3,8 @@
 //! Each file is written beside its manifest under no name, on all cores, and takes the manifest's place only if that
 //! still is exactly the manifest that was answered. No folder on the way may be a link. The file's time is set two
 //! seconds into the past and its stat data are written into git's index where the index has that very manifest, so the
-//! next `git status` asks nothing.
+//! next `git status` asks nothing. With an index in place of the work tree's own, the time stays as it is: the own index
+//! is not told of the new content, and must not find the times of the old on it.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -142,7 +143,9 @@ fn materialize_one(
     let written = assembly.write_to(&context.store, file.file(), context.settings.workers, progress);
     progress.end();
     written?;
-    file.file().set_times(FileTimes::new().set_modified(SystemTime::now() - AGE))?;
+    if context.repo.uses_own_index() {
+        file.file().set_times(FileTimes::new().set_modified(SystemTime::now() - AGE))?;
+    }
 
     let again = open_target(&folder, name)?.metadata()?;
     if !is_same_file(&target, &again) {
