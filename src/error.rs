@@ -9,12 +9,14 @@ use crate::store::StoreError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
-    /// The command could not do its work.
+    /// The command could not do its work; or versions differ, and it was asked to say so, in git's way.
     Failed = 1,
     /// The command was called wrongly.
     Usage = 2,
     /// A check found something: damage, a problem, a difference.
     Found = 3,
+    /// The command could not do its work, where 1 says something else.
+    Fatal = 128,
 }
 
 /// What the user reads when a command fails.
@@ -32,6 +34,22 @@ impl Error {
     /// A failure of this kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), hints: Vec::new() }
+    }
+
+    /// An exit code alone: all was said already.
+    pub const fn silent(kind: Kind) -> Self {
+        Self { kind, message: String::new(), hints: Vec::new() }
+    }
+
+    /// Whether there is nothing to print.
+    pub const fn is_silent(&self) -> bool {
+        self.message.is_empty()
+    }
+
+    /// The same error with another exit code.
+    pub const fn with_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
     }
 
     /// A command that could not do its work.
@@ -69,6 +87,13 @@ impl From<GitError> for Error {
         let failure = Self::failed(error.to_string());
         match error {
             GitError::NoRepository(_) => failure.hint("run this inside a git repository, or make one with `git init`"),
+            GitError::NoRevision(_) => failure
+                .hint("`git log --oneline` lists revisions, `git model ls-files` the models; put `--` before paths"),
+            GitError::NoSuchFile { path, revision } => failure.hint(if revision.is_empty() {
+                "`git model ls-files` lists the models".to_owned()
+            } else {
+                format!("`git ls-tree -r --name-only {revision}` lists its files; was `{path}` renamed?")
+            }),
             GitError::Read { .. } | GitError::Command { .. } => failure,
         }
     }

@@ -1,22 +1,49 @@
 //! The only place that prints: data on stdout, talk on stderr, progress bars only on a terminal.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::Error;
+use crate::git::display as git;
 use crate::progress::Progress;
+use crate::text::Style;
 
 pub use crate::progress::count;
 
 /// Work that takes less time shows no bar.
 const BAR_DELAY: Duration = Duration::from_millis(500);
 
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum When {
+    /// Where a terminal shows them, unless `NO_COLOR` or `color.ui` says otherwise.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What the command line asks for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// No bars and no notes; warnings and errors are still printed.
+    pub is_quiet: bool,
+    /// Print long output at once.
+    pub has_no_pager: bool,
+    /// Colours.
+    pub colour: When,
+}
+
 /// Talks to the person who runs the command.
 pub struct Ui {
-    quiet: bool,
+    options: Options,
+    style: OnceLock<Style>,
     bar: Mutex<Option<Bar>>,
 }
 
@@ -27,9 +54,50 @@ struct Bar {
 }
 
 impl Ui {
-    /// Quiet: no bars and no notes; warnings and errors are still printed.
-    pub const fn new(quiet: bool) -> Self {
-        Self { quiet, bar: Mutex::new(None) }
+    /// As the command line asks for.
+    pub const fn new(options: Options) -> Self {
+        Self { options, style: OnceLock::new(), bar: Mutex::new(None) }
+    }
+
+    /// How text on standard output is set.
+    pub fn style(&self) -> Style {
+        *self.style.get_or_init(|| {
+            let is_seen = is_terminal();
+            let settings = git::display_settings();
+            let has_colour = match (self.options.colour, settings.colour.as_deref()) {
+                (When::Always, _) => true,
+                (When::Never, _) => false,
+                (When::Auto, Some("always")) => true,
+                (When::Auto, Some("never" | "false" | "no" | "off" | "0")) => false,
+                (When::Auto, _) => is_seen && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            };
+            Style { has_colour, width: is_seen.then(columns), units: settings.units }
+        })
+    }
+
+    /// A number of bytes in the user's units.
+    pub fn bytes(&self, count: u64) -> String {
+        self.style().units.bytes(count)
+    }
+
+    /// Prints data that may be long: on a terminal, in git's pager.
+    pub fn page(&self, text: &str) -> Result<(), Error> {
+        let is_paged = io::stdout().is_terminal() && !self.options.has_no_pager;
+        let Some(pager) = is_paged.then(git::pager).flatten() else { return self.print(text) };
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(&pager).stdin(Stdio::piped());
+        // What git itself sets for its pager.
+        for (variable, value) in [("LESS", "FRX"), ("LV", "-c")] {
+            if std::env::var_os(variable).is_none() {
+                command.env(variable, value);
+            }
+        }
+        let Ok(mut child) = command.spawn() else { return self.print(text) };
+        if let Some(mut input) = child.stdin.take() {
+            // Whoever leaves the pager early has seen enough.
+            let _ = input.write_all(text.as_bytes());
+        }
+        child.wait().map(drop).map_err(|error| Error::failed(format!("cannot run the pager `{pager}`: {error}")))
     }
 
     /// Prints data. A reader that has gone away ends the command quietly.
@@ -45,6 +113,9 @@ impl Ui {
 
     /// Prints why the command failed and what to do next.
     pub fn error(&self, error: &Error) {
+        if error.is_silent() {
+            return;
+        }
         self.talk(&format!("error: {error}"));
         for hint in error.hints() {
             self.talk(&format!("hint: {hint}"));
@@ -65,7 +136,7 @@ impl Ui {
 
 impl Progress for Ui {
     fn begin(&self, what: &str, total_bytes: Option<u64>) {
-        if self.quiet || !io::stderr().is_terminal() {
+        if self.options.is_quiet || !io::stderr().is_terminal() {
             return;
         }
         let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::hidden());
@@ -98,7 +169,7 @@ impl Progress for Ui {
     }
 
     fn note(&self, line: &str) {
-        if !self.quiet {
+        if !self.options.is_quiet {
             self.talk(line);
         }
     }
@@ -108,16 +179,16 @@ impl Progress for Ui {
     }
 }
 
-/// A number of bytes for people, in powers of 1000: `10.2 MB`.
-pub fn bytes(count: u64) -> String {
-    const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
-    let mut value = count as f64;
-    let mut unit = 0;
-    while value >= 999.95 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+/// Whether somebody looks at standard output: on a terminal, or through the pager that `git` has started.
+fn is_terminal() -> bool {
+    io::stdout().is_terminal() || std::env::var("GIT_PAGER_IN_USE").is_ok_and(|value| value == "true" || value == "1")
+}
+
+/// The terminal's columns; `COLUMNS` comes first, as in git.
+fn columns() -> usize {
+    const COLUMNS: usize = 80;
+    let told = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|&columns| columns > 0);
+    told.or_else(|| console::Term::stdout().size_checked().map(|(_, columns)| columns.into())).unwrap_or(COLUMNS)
 }
 
 #[cfg(test)]
@@ -125,13 +196,5 @@ mod tests {
     #[test]
     fn one_is_no_plural() {
         assert_eq!([0_u64, 1, 2].map(|count| super::count(count, "pack")), ["0 packs", "1 pack", "2 packs"]);
-    }
-
-    #[test]
-    fn bytes_for_people() {
-        let cases = [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (10_200_000, "10.2 MB"), (999_960_000, "1.0 GB")];
-        for (count, text) in cases {
-            assert_eq!(super::bytes(count), text);
-        }
     }
 }

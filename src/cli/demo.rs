@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::demo::{self, DemoError};
 use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 
 /// Show on a small model what git-model does.
 ///
@@ -25,7 +25,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
             .prefix("git-model-demo-")
             .tempdir()
             .map_err(|error| Error::failed(format!("cannot make a temporary folder: {error}")))?;
-        demo::run(dir.path(), &mut out, &ui::bytes).or_else(error)?;
+        demo::run(dir.path(), &mut out, &|count| ui.bytes(count)).or_else(error)?;
         ui.note("\nnothing was kept; `git model demo DIR` keeps the repository in DIR");
         return Ok(());
     };
@@ -33,7 +33,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     std::fs::create_dir(&dir).map_err(|error| {
         Error::new(Kind::Usage, format!("cannot make `{shown}`: {error}")).hint("name a folder that does not exist yet")
     })?;
-    demo::run(&dir, &mut out, &ui::bytes).or_else(error)?;
+    demo::run(&dir, &mut out, &|count| ui.bytes(count)).or_else(error)?;
     ui.note(&format!("\nthe repository is in `{shown}`"));
     Ok(())
 }

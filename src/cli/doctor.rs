@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::table::Table;
 use crate::doctor::{DoctorError, Finding, Report, Severity, installation, repository};
 use crate::error::{Error, Kind, Result};
 use crate::git::Repo;
 use crate::progress::Progress;
+use crate::text::Table;
 use crate::ui::{self, Ui};
 use crate::worktree::OpenError;
 
@@ -52,7 +52,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     let repo = Repo::discover().ok();
     installation::examine(&mut report, repo.as_ref())?;
     if repo.is_some() {
-        repository::examine(&mut report, &super::context()?, &ui::bytes)?;
+        repository::examine(&mut report, &super::context()?, &|count| ui.bytes(count))?;
     } else {
         ui.note("not in a repository: looking at the installation only");
     }

@@ -62,12 +62,12 @@ fn tell(report: &Report, dry_run: bool, ui: &Ui) {
     ui.note(&format!(
         "{} of {} {verb} {} of {}",
         ui::count(report.packs_before, "pack"),
-        ui::bytes(report.bytes_before),
+        ui.bytes(report.bytes_before),
         report.packs_after,
-        ui::bytes(report.bytes_after)
+        ui.bytes(report.bytes_after)
     ));
     if report.bytes_in_grace > 0 {
-        ui.note(&format!("{} are kept for the grace period only", ui::bytes(report.bytes_in_grace)));
+        ui.note(&format!("{} are kept for the grace period only", ui.bytes(report.bytes_in_grace)));
     }
     if report.spared_packs > 0 {
         ui.note(&format!("{} stayed, as somebody began to use them", ui::count(report.spared_packs, "pack")));

@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use serde::Serialize;
 
 use super::status::NOT_STORED;
-use super::table::Table;
 use crate::error::Result;
 use crate::git::shown;
-use crate::ui::{self, Ui};
+use crate::text::Table;
+use crate::ui::Ui;
 use crate::worktree::models;
 use crate::worktree::status::{self, Model};
 
@@ -74,7 +74,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
             shown(&models::relative(path, &folder)),
             line.format.unwrap_or_else(|| "raw".into()),
             if line.tensors == 0 { "-".into() } else { line.tensors.to_string() },
-            line.size.map_or_else(|| "-".into(), ui::bytes),
+            line.size.map_or_else(|| "-".into(), |size| ui.bytes(size)),
         ];
         if args.long {
             cells.insert(0, line.manifest.chars().take(SHORT_NAME).collect());

@@ -12,12 +12,13 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::error::{Error, Result};
 use crate::git::Git;
 use crate::git::install::quote;
-use crate::ui::Ui;
+use crate::ui::{Options, Ui, When};
 use crate::worktree::{Context, OpenError};
 
 mod checkout;
 mod completions;
 mod demo;
+mod diff;
 mod doctor;
 mod fsck;
 mod gc;
@@ -26,7 +27,6 @@ mod ls_files;
 mod man;
 pub mod plumbing;
 mod status;
-mod table;
 mod track;
 mod uninstall;
 mod untrack;
@@ -47,6 +47,14 @@ struct Cli {
     #[arg(short, long, global = true, display_order = 100)]
     quiet: bool,
 
+    /// Print long output at once, not in git's pager.
+    #[arg(long, global = true, display_order = 101)]
+    no_pager: bool,
+
+    /// When to use colours.
+    #[arg(long, global = true, display_order = 102, value_name = "WHEN", default_value = "auto")]
+    color: When,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -59,6 +67,7 @@ enum Command {
     Untrack(untrack::Args),
     LsFiles(ls_files::Args),
     Status(status::Args),
+    Diff(diff::Args),
     Checkout(checkout::Args),
     Doctor(doctor::Args),
     Fsck(fsck::Args),
@@ -82,7 +91,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { crate::error::Kind::Usage as u8 } else { 0 });
         }
     };
-    let ui = Ui::new(cli.quiet);
+    let ui = Ui::new(Options { is_quiet: cli.quiet, has_no_pager: cli.no_pager, colour: cli.color });
     let result = match cli.command {
         Command::Install(args) => install::run(args, &ui),
         Command::Uninstall(args) => uninstall::run(args, &ui),
@@ -90,6 +99,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Untrack(args) => untrack::run(args, &ui),
         Command::LsFiles(args) => ls_files::run(args, &ui),
         Command::Status(args) => status::run(args, &ui),
+        Command::Diff(args) => diff::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Doctor(args) => doctor::run(args, &ui),
         Command::Demo(args) => demo::run(args, &ui),

@@ -5,13 +5,13 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde::Serialize;
 
-use super::table::Table;
 use crate::error::Result;
 use crate::git::install::quote;
 use crate::git::shown;
 use crate::git::status::Staged;
 use crate::progress::Progress;
 use crate::sync::unpushed::{self, Unpushed};
+use crate::text::Table;
 use crate::ui::{self, Ui};
 use crate::worktree::models;
 use crate::worktree::status::{self, Model, Place};
@@ -74,7 +74,7 @@ impl Line {
     }
 
     /// With `path` as it is shown in the current folder.
-    fn cells(&self, path: String) -> [String; 5] {
+    fn cells(&self, ui: &Ui, path: String) -> [String; 5] {
         let tensors = match (self.state, self.added, self.changed, self.removed) {
             ("modified", added, changed, removed) if self.tensors > 0 => {
                 let counts = [(changed, "changed"), (added, "added"), (removed, "removed")];
@@ -89,7 +89,7 @@ impl Line {
             _ if self.tensors > 0 => ui::count(self.tensors, "tensor"),
             _ => "-".to_owned(),
         };
-        let size = self.size.map_or_else(|| "-".into(), ui::bytes);
+        let size = self.size.map_or_else(|| "-".into(), |size| ui.bytes(size));
         let worktree = match (self.state, self.worktree) {
             ("untracked" | "deleted" | "raw", _) | (_, "materialized") => "",
             (_, "modified") => "modified since git add",
@@ -126,9 +126,9 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     let mut table = Table::default();
     let folder = models::current_folder()?;
     for (model, line) in models.iter().zip(&report.models) {
-        table.row(line.cells(shown(&models::relative(&model.path, &folder))));
+        table.row(line.cells(ui, shown(&models::relative(&model.path, &folder))));
     }
-    let amount = ui::bytes(report.push.bytes);
+    let amount = ui.bytes(report.push.bytes);
     let push = match report.push {
         Push { everything: true, .. } => format!("a push would move all: {amount}\n"),
         Push { bytes: 0, .. } => "nothing to push\n".to_owned(),

@@ -3,12 +3,12 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use super::table::Table;
 use crate::error::{Error, Kind, Result};
 use crate::git::attributes::FILE_NAME;
 use crate::git::install::quote;
 use crate::git::{Git, path_for_user};
 use crate::progress::Progress;
+use crate::text::Table;
 use crate::ui::{self, Ui};
 use crate::worktree::models;
 use crate::worktree::track::{self, Outcome, Proposal, TrackError};
@@ -78,7 +78,7 @@ fn show(proposals: &[Proposal], ui: &Ui) -> Result {
     let mut table = Table::default();
     for proposal in proposals {
         let pattern = quote(OsStr::from_bytes(&proposal.pattern));
-        table.row([pattern, ui::count(proposal.files, "file"), ui::bytes(proposal.bytes), proposal.formats.join(", ")]);
+        table.row([pattern, ui::count(proposal.files, "file"), ui.bytes(proposal.bytes), proposal.formats.join(", ")]);
     }
     ui.print(&table.text())?;
     ui.note("track them all with `git model track --yes`, or some with `git model track PATTERN`");

@@ -10,7 +10,9 @@ use std::str::FromStr;
 
 mod alternates;
 pub mod attributes;
+pub mod changes;
 mod command;
+pub mod display;
 pub mod filter_protocol;
 pub mod hooks;
 pub mod index_stat;
@@ -19,6 +21,7 @@ mod parameters;
 mod pkt_line;
 pub mod reachable;
 mod remotes;
+pub mod revision;
 pub mod status;
 pub mod unpushed;
 
@@ -37,6 +40,17 @@ pub enum GitError {
         what: String,
         /// Why it could not be had.
         why: String,
+    },
+    /// A name that is no revision, nor anything else that could stand there.
+    #[error("no such revision or file: `{0}`")]
+    NoRevision(String),
+    /// A revision without this file.
+    #[error("there is no file `{path}` in {}", if revision.is_empty() { "the index".to_owned() } else { format!("`{revision}`") })]
+    NoSuchFile {
+        /// As the user wrote it.
+        path: String,
+        /// As the user wrote it; empty for the index.
+        revision: String,
     },
     /// A `git` that was started failed.
     #[error("`git {args}` failed: {why}")]

@@ -52,6 +52,27 @@ impl BlockReader {
         if self.read_any_copy(id, out, &mut HashSet::new()) { Ok(()) } else { Err(error) }
     }
 
+    /// As [`BlockReader::read`]; `known` is a block whose bytes are at hand: if this one is a delta of it, it is not
+    /// decoded anew.
+    ///
+    /// # Errors
+    /// Those of [`BlockReader::read`].
+    pub fn read_beside(&mut self, id: &BlockId, known: (&BlockId, &[u8]), out: &mut [u8]) -> Result<(), StoreError> {
+        let mut bytes = std::mem::take(&mut self.entry);
+        let entry = self.store.read_entry(id.as_bytes(), Kind::Block, &mut bytes);
+        let is_decoded = entry.is_ok_and(|found| {
+            found.is_some_and(|(_, entry)| {
+                entry.base == Some(*known.0)
+                    && entry.plain_len as usize == out.len()
+                    && known.1.len() == out.len()
+                    && self.decoder.decode(entry.codec, &bytes[entry.payload], Some(known.1), out).is_ok()
+                    && BlockId::of(out) == *id
+            })
+        });
+        self.entry = bytes;
+        if is_decoded { Ok(()) } else { self.read(id, out) }
+    }
+
     /// Decodes an entry of some pack into `out` and checks its BLAKE3, whatever other copies of it there are.
     ///
     /// # Errors

@@ -108,7 +108,7 @@ pub fn clean(context: &Context, path: &[u8], input: &mut dyn Read) -> Result<Cle
     }
 }
 
-fn open_regular(path: &Path) -> Option<File> {
+pub(super) fn open_regular(path: &Path) -> Option<File> {
     let no_follow = rustix::fs::OFlags::NOFOLLOW.union(rustix::fs::OFlags::NONBLOCK).bits() as i32;
     let file = std::fs::OpenOptions::new().read(true).custom_flags(no_follow).open(path).ok()?;
     file.metadata().ok()?.is_file().then_some(file)
@@ -191,7 +191,7 @@ impl Plan {
     }
 }
 
-fn is_worth_dividing(layout: &Layout, len: u64) -> bool {
+pub(super) fn is_worth_dividing(layout: &Layout, len: u64) -> bool {
     let tensor_bytes: u64 = layout.records.iter().map(|record| record.len).sum();
     let text_bytes: u64 = layout.records.iter().map(line_bytes_max).sum::<u64>() + LINE_BYTES;
     len - tensor_bytes <= GAP_BYTES_MAX && text_bytes < crate::manifest::BYTES_MAX

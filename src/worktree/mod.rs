@@ -13,6 +13,7 @@ use crate::store::{Permissions, Store, StoreError};
 
 pub mod assemble;
 pub mod clean;
+pub mod loose;
 pub mod materialize;
 pub mod models;
 pub mod pending;

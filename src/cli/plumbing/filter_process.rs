@@ -59,7 +59,7 @@ fn answer_clean(context: &Context, mut request: Request<'_, impl Read, impl Writ
             if let Some(warning) = cleaned.warning {
                 ui.warn(&format!("`{name}` {warning}"));
             }
-            if let Some(line) = cleaned.summary.and_then(|summary| super::summary(&path, &summary)) {
+            if let Some(line) = cleaned.summary.and_then(|summary| super::summary(&path, &summary, ui)) {
                 ui.note(&line);
             }
             request.answer(&cleaned.text)

@@ -43,15 +43,15 @@ pub fn run(command: Command, ui: &Ui) -> Result {
 }
 
 /// What to tell after a file was cleaned, if it is worth a line.
-fn summary(path: &[u8], summary: &crate::worktree::clean::Summary) -> Option<String> {
+fn summary(path: &[u8], summary: &crate::worktree::clean::Summary, ui: &Ui) -> Option<String> {
     /// Smaller files need no mention.
     const WORTH_BYTES: u64 = 1 << 20;
-    use crate::ui::{bytes, count};
+    use crate::ui::count;
     if summary.size < WORTH_BYTES || summary.stored_bytes == 0 {
         return None;
     }
     let path = String::from_utf8_lossy(path);
-    let (stored, size) = (bytes(summary.stored_bytes), bytes(summary.size));
+    let (stored, size) = (ui.bytes(summary.stored_bytes), ui.bytes(summary.size));
     Some(match summary.tensors {
         0 => format!("{path}: {stored} stored of {size}"),
         tensors => {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use super::width;
+
 /// Rows whose cells are set under each other.
 #[derive(Default)]
 pub struct Table {
@@ -17,7 +19,6 @@ impl Table {
     /// The rows as lines; columns two blanks apart, sizes and counts to the right.
     pub fn text(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |cell: &str| cell.chars().count();
         let widths: Vec<usize> = (0..columns)
             .map(|column| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| width(cell)).max().unwrap_or(0))
             .collect();
@@ -26,7 +27,7 @@ impl Table {
             let mut line = String::new();
             for (cell, &wanted) in row.iter().zip(&widths) {
                 let pad = " ".repeat(wanted - width(cell));
-                let is_number = cell.starts_with(|first: char| first.is_ascii_digit());
+                let is_number = console::strip_ansi_codes(cell).starts_with(|first: char| first.is_ascii_digit());
                 // Writing to a string cannot fail.
                 let _ = if is_number { write!(line, "{pad}{cell}  ") } else { write!(line, "{cell}{pad}  ") };
             }

@@ -1,0 +1,328 @@
+//! Differences as text for people.
+
+use std::fmt::Write;
+
+use super::compare::{Numbers, position};
+use super::modules::modules;
+use super::plan::Change;
+use super::{Entry, FileDiff, Report, Version};
+use crate::git::shown;
+use crate::manifest::Tensor;
+use crate::progress::count;
+use crate::tensor::Rank;
+use crate::text::{Colour, Style, Table, percent, width};
+
+/// A table of modules says more than the tensors alone if there are more of them than this.
+const MODULES_WORTH: usize = 8;
+/// A name gets no less of a line than this.
+const NAME_COLUMNS_MIN: usize = 24;
+/// An update of no more than this part of a matrix's smaller side looks like a low-rank adapter.
+const LORA_SHARE: u64 = 4;
+
+/// Every tensor with its numbers, those that changed most first.
+pub fn full(report: &Report, style: &Style) -> String {
+    let mut text = String::new();
+    for file in &report.files {
+        text.push_str(&title(file, style));
+        text.push_str(&tensors(file, style));
+        text.push_str(&by_module(file, style));
+    }
+    text
+}
+
+/// A line for each model, and a line for each module.
+pub fn stat(report: &Report, style: &Style) -> String {
+    let mut text = String::new();
+    for file in &report.files {
+        text.push_str(&title(file, style));
+        let mut table = Table::default();
+        for module in modules(file) {
+            table.row([
+                format!("   {}", module.name),
+                format!("{} of {}", module.changed, module.tensors.max(module.changed)),
+            ]);
+        }
+        text.push_str(&table.text());
+    }
+    text
+}
+
+/// The names of the tensors that differ, each behind its file's path and a tab.
+pub fn names(report: &Report) -> String {
+    let mut text = String::new();
+    for file in &report.files {
+        for entry in &file.entries {
+            let _ = writeln!(text, "{}\t{}", shown(&file.path), entry.change.name());
+        }
+        if file.entries.is_empty() {
+            let _ = writeln!(text, "{}", shown(&file.path));
+        }
+    }
+    text
+}
+
+/// `m.safetensors: 5 of 400 tensors changed, 1 added`, and what else there is to say of the file.
+fn title(file: &FileDiff, style: &Style) -> String {
+    let [changed, added, removed, renamed] = file.counts();
+    let mut path = if file.path.is_empty() { "the two files".to_owned() } else { shown(&file.path) };
+    if let Some(from) = &file.from {
+        path = format!("{} → {path}", shown(from));
+    }
+    let mut facts = Vec::new();
+    match (&file.old, &file.new) {
+        (Version::Absent, new) => facts.push(format!("new, {}", described(new, style))),
+        (old, Version::Absent) => facts.push(format!("deleted, was {}", described(old, style))),
+        (Version::Model { format: old, .. }, Version::Model { format: new, .. }) if old == new => {
+            let total = file.unchanged + changed;
+            if changed > 0 {
+                facts.push(format!("{changed} of {} changed", count(total, "tensor")));
+            }
+            for (number, what) in [(added, "added"), (removed, "removed"), (renamed, "renamed")] {
+                if number > 0 {
+                    facts.push(format!("{number} {what}"));
+                }
+            }
+            if file.is_metadata_changed {
+                facts.push(if new == "opaque" { "content changed".into() } else { "metadata changed".into() });
+            }
+            if facts.is_empty() {
+                facts.push("the same content".into());
+            }
+        }
+        (old, new) => {
+            let what = match (old, new) {
+                (Version::Model { .. }, Version::Model { .. }) => "another format",
+                (Version::Model { .. }, _) => "no model any more",
+                _ => "a model now",
+            };
+            facts.push(format!("{what}: {} → {}", described(old, style), described(new, style)));
+        }
+    }
+    format!("{}: {}\n", style.paint(Colour::Bold, path), facts.join(", "))
+}
+
+fn described(version: &Version, style: &Style) -> String {
+    match version {
+        Version::Absent => "nothing".into(),
+        Version::Model { format, tensors: 0, bytes } => format!("{format}, {}", style.units.bytes(*bytes)),
+        Version::Model { format, tensors, bytes } => {
+            format!("{format} of {}, {}", count(*tensors, "tensor"), style.units.bytes(*bytes))
+        }
+        Version::Raw(bytes) => format!("a plain file, {}", style.units.bytes(*bytes)),
+        Version::Other => "a link".into(),
+    }
+}
+
+/// A tensor's line: its sign and name, and what there is to say of it.
+struct Line {
+    sign: &'static str,
+    colour: Colour,
+    name: String,
+    cells: Vec<String>,
+}
+
+fn tensors(file: &FileDiff, style: &Style) -> String {
+    let mut entries: Vec<&Entry> = file.entries.iter().collect();
+    let relative = |entry: &Entry| entry.known().map_or(-1.0, |numbers| numbers.stats.relative().unwrap_or(f64::MAX));
+    entries.sort_by(|a, b| relative(b).total_cmp(&relative(a)));
+    let lines: Vec<Line> = entries.into_iter().map(|entry| line(entry, style)).collect();
+    let columns = lines.iter().map(|line| line.cells.len()).max().unwrap_or(0);
+    let cell_width =
+        |column: usize| lines.iter().filter_map(|line| line.cells.get(column)).map(|cell| width(cell)).max();
+    let widths: Vec<usize> = (0..columns).map(|column| cell_width(column).unwrap_or(0)).collect();
+    let behind: usize = widths.iter().filter(|&&width| width > 0).map(|width| width + 2).sum();
+    let name_width = lines.iter().map(|line| width(&line.name)).max().unwrap_or(0);
+    // Where names and numbers do not fit on one line, the numbers stand below.
+    let room = style.width.map_or(usize::MAX, |columns| columns.saturating_sub(behind + 2));
+    let is_split = room < name_width.min(NAME_COLUMNS_MIN);
+    let name_room = if is_split { style.width.unwrap_or(0).saturating_sub(2) } else { room };
+    let mut text = String::new();
+    for line in &lines {
+        let name = style.name(&line.name, name_room);
+        let head = format!("{} {name}", line.sign);
+        let pad = name_width.min(name_room).saturating_sub(width(&name));
+        let mut cells = String::new();
+        for (cell, wanted) in line.cells.iter().zip(&widths).filter(|(_, wanted)| **wanted > 0) {
+            let _ = write!(cells, "  {cell}{}", " ".repeat(wanted.saturating_sub(width(cell))));
+        }
+        let head = style.paint(line.colour, head);
+        let cells = cells.trim_end();
+        let _ = if is_split {
+            let cells = wrapped(&line.cells, style.width.unwrap_or(0));
+            writeln!(text, "{head}\n{cells}")
+        } else {
+            writeln!(text, "{head}{}{cells}", " ".repeat(pad))
+        };
+    }
+    text
+}
+
+/// The cells on indented lines of at most so many columns.
+fn wrapped(cells: &[String], columns: usize) -> String {
+    const INDENT: &str = "    ";
+    let mut lines = vec![String::new()];
+    for cell in cells.iter().filter(|cell| !cell.is_empty()) {
+        let last = lines.last().map_or(0, |line| width(line));
+        if last > 0 && INDENT.len() + last + 2 + width(cell) > columns {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push_str("  ");
+            }
+            line.push_str(cell);
+        }
+    }
+    lines.iter().map(|line| format!("{INDENT}{line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn line(entry: &Entry, style: &Style) -> Line {
+    let change = &entry.change;
+    let (sign, colour) = match change {
+        Change::Added(_) => ("+", Colour::Green),
+        Change::Removed(_) => ("−", Colour::Red),
+        Change::Renamed { .. } => ("R", Colour::Cyan),
+        Change::Values(_) | Change::Cast(_) | Change::Rows(_) | Change::Reshaped(_) | Change::Replaced(_) => {
+            ("~", Colour::Yellow)
+        }
+    };
+    let name = match change {
+        Change::Renamed { from, new } => format!("{from} → {}", new.name),
+        _ => change.name().to_owned(),
+    };
+    let size = |tensor: &Tensor| style.units.bytes(tensor.byte_len().unwrap_or(0));
+    let mut cells = vec![dtype(change), shape(change)];
+    match (change, &entry.numbers) {
+        (_, Some(Ok(numbers))) => cells.extend(self::numbers(numbers, change)),
+        (_, Some(Err(error))) => cells.push(style.paint(Colour::Red, format!("not to be read: {error}"))),
+        (Change::Added(tensor) | Change::Removed(tensor), None) => cells.push(size(tensor)),
+        (Change::Replaced(pair), None) => cells.push(format!("{} → {}", size(&pair.old), size(&pair.new))),
+        _ => {}
+    }
+    if let Some(kind) = kind(change) {
+        cells.push(kind);
+    }
+    Line { sign, colour, name, cells }
+}
+
+fn dtype(change: &Change) -> String {
+    match change {
+        Change::Cast(pair) | Change::Replaced(pair) if pair.old.dtype != pair.new.dtype => {
+            format!("{} → {}", pair.old.dtype, pair.new.dtype)
+        }
+        _ => change.newest().dtype.to_string(),
+    }
+}
+
+fn shape(change: &Change) -> String {
+    match change {
+        Change::Rows(pair) | Change::Reshaped(pair) | Change::Replaced(pair) if pair.old.shape != pair.new.shape => {
+            format!("{} → {}", list(&pair.old.shape), list(&pair.new.shape))
+        }
+        _ => list(&change.newest().shape),
+    }
+}
+
+fn list(numbers: &[u64]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+    format!("[{}]", numbers.join(","))
+}
+
+/// What the sign does not tell.
+fn kind(change: &Change) -> Option<String> {
+    Some(match change {
+        Change::Cast(pair) if pair.old.sha256 == pair.new.sha256 => "cast, the same bytes".into(),
+        Change::Cast(_) => "cast".into(),
+        Change::Rows(pair) => {
+            let (old, new) = (pair.old.shape.first()?, pair.new.shape.first()?);
+            if new > old { format!("{} rows appended", new - old) } else { format!("{} rows cut off", old - new) }
+        }
+        Change::Reshaped(pair) if pair.old.sha256 == pair.new.sha256 => "shape, the same bytes".into(),
+        Change::Reshaped(_) => "shape".into(),
+        Change::Replaced(_) => "replaced".into(),
+        Change::Added(_) | Change::Removed(_) | Change::Renamed { .. } | Change::Values(_) => return None,
+    })
+}
+
+fn numbers(numbers: &Numbers, change: &Change) -> Vec<String> {
+    let stats = &numbers.stats;
+    if stats.as_blocks() {
+        let share = percent(stats.changed(), stats.elements());
+        return vec![String::new(), String::new(), String::new(), format!("changed {share} of blocks")];
+    }
+    let relative = stats.relative().map_or_else(|| "–".into(), |value| format!("{value:.1e}"));
+    let max_at = stats.max_at().map(|at| list(&position(&change.newest().shape, at)));
+    let mut cells = vec![
+        format!("‖Δ‖/‖W‖ {relative}"),
+        stats.cosine().map_or_else(String::new, |value| format!("cos {}", cosine(value))),
+        format!("max|Δ| {:.1e}{}", stats.max_abs(), max_at.map_or_else(String::new, |at| format!(" @{at}"))),
+        format!("changed {}", percent(stats.changed(), stats.elements())),
+        rank(numbers.rank, change).unwrap_or_default(),
+        format!("nan {}→{}", stats.nan_a(), stats.nan_b()),
+    ];
+    let mut rare = Vec::new();
+    if stats.inf_a() + stats.inf_b() > 0 {
+        rare.push(format!("inf {}→{}", stats.inf_a(), stats.inf_b()));
+    }
+    for (number, what) in [(stats.zero_sign(), "±0"), (stats.nan_payload(), "nan payload")] {
+        if number > 0 {
+            rare.push(format!("{what} {number}"));
+        }
+    }
+    cells.push(rare.join("  "));
+    cells
+}
+
+/// Six digits, never rounded up: 1 is the same direction exactly.
+fn cosine(value: f64) -> String {
+    if value >= 1.0 {
+        return "1".into();
+    }
+    let digits = (value.abs() * 1e6).floor() / 1e6;
+    format!("{}{}", if value < 0.0 { "-" } else { "" }, format!("{digits:.6}").trim_start_matches('0'))
+}
+
+/// The rank, if the sketch tells one.
+pub(super) fn rank(rank: Option<Rank>, change: &Change) -> Option<String> {
+    match rank? {
+        Rank::Low(rank) => {
+            let shape = &change.newest().shape;
+            let rows = shape.first().copied().unwrap_or(1);
+            let cols = shape.iter().skip(1).product::<u64>();
+            let is_lora = u64::from(rank) * LORA_SHARE <= rows.min(cols);
+            Some(format!("rank≈{rank}{}", if is_lora { " (LoRA-like)" } else { "" }))
+        }
+        Rank::Full => Some("full rank".into()),
+        Rank::Zero | Rank::Unknown => None,
+    }
+}
+
+fn by_module(file: &FileDiff, style: &Style) -> String {
+    let modules = modules(file);
+    if modules.len() < MODULES_WORTH || file.entries.iter().all(|entry| entry.numbers.is_none()) {
+        return String::new();
+    }
+    let mut table = Table::default();
+    table.row(["   module", "tensors", "‖Δ‖/‖W‖", "most in"].map(|head| style.paint(Colour::Dim, head)));
+    for module in modules {
+        let name_room = style.width.map_or(usize::MAX, |columns| columns.saturating_sub(30) / 2);
+        table.row([
+            format!("   {}", style.name(&module.name, name_room)),
+            format!("{} of {}", module.changed, module.tensors.max(module.changed)),
+            module.relative.map_or_else(|| "–".into(), |value| format!("{value:.1e}")),
+            module.most.map_or_else(String::new, |most| style.name(&most, name_room)),
+        ]);
+    }
+    format!("\n{}\n", table.text())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn cosines_are_not_rounded_up() {
+        let cases = [(1.0, "1"), (0.999_999_9, ".999999"), (0.5, ".500000"), (-0.25, "-.250000"), (0.0, ".000000")];
+        for (value, text) in cases {
+            assert_eq!(super::cosine(value), text);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Revisions as users write them: `HEAD~2`, `v1.0`, `main..topic`, `v1.0:model.safetensors`.
+//!
+//! Source: `gitrevisions(7)`. Git itself resolves each name.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use super::{BlobId, Git, GitError};
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// A commit, a tag of one, or a tree.
+    Tree,
+    /// A file's content.
+    Blob(BlobId),
+}
+
+/// What `name` stands for; `None` if git knows nothing by that name.
+pub fn look_up(name: &OsStr) -> Result<Option<Named>, GitError> {
+    if name.is_empty() || name.as_bytes().starts_with(b"-") || name.as_bytes().contains(&b'\n') {
+        return Ok(None);
+    }
+    let mut input = name.as_bytes().to_vec();
+    input.push(b'\n');
+    let answer = Git::new(["cat-file", "--batch-check=%(objecttype) %(objectname)"]).output_with_input(&input)?;
+    let answer = String::from_utf8_lossy(&answer);
+    Ok(match answer.trim_end().split_once(' ') {
+        Some(("commit" | "tag" | "tree", _)) => Some(Named::Tree),
+        Some(("blob", id)) => Some(Named::Blob(id.parse()?)),
+        _ => None,
+    })
+}
+
+/// `REV:PATH` or `PATH`, taken apart. A file that is there wins over a revision of that name, as a colon is rare in
+/// file names but may stand in one.
+pub fn split(spec: &OsStr) -> (Option<OsString>, OsString) {
+    let bytes = spec.as_bytes();
+    match bytes.iter().position(|&byte| byte == b':') {
+        Some(at) if !std::path::Path::new(spec).exists() => {
+            (Some(OsString::from_vec(bytes[..at].to_vec())), OsString::from_vec(bytes[at + 1..].to_vec()))
+        }
+        _ => (None, spec.to_owned()),
+    }
+}
+
+/// The blob that `REV:PATH` names. A relative path is one from the current folder if it starts with `./` or `../`, as
+/// git has it, and else from the top, or from the current folder if there is none at the top.
+///
+/// # Errors
+/// No such revision, or no such file in it.
+pub fn blob(revision: &OsStr, path: &OsStr) -> Result<BlobId, GitError> {
+    let name = |path: &[u8]| OsString::from_vec([revision.as_bytes(), b":", path].concat());
+    for path in [path.as_bytes().to_vec(), [b"./", path.as_bytes()].concat()] {
+        if let Some(Named::Blob(id)) = look_up(&name(&path))? {
+            return Ok(id);
+        }
+    }
+    let revision = revision.to_string_lossy().into_owned();
+    if !revision.is_empty() && look_up(OsStr::new(&revision))? != Some(Named::Tree) {
+        return Err(GitError::NoRevision(revision));
+    }
+    Err(GitError::NoSuchFile { path: path.to_string_lossy().into_owned(), revision })
+}
+
+/// The two ends of `A..B` (or `A...B`, which starts where both have their last common commit).
+pub fn range(text: &OsStr) -> Result<Option<(OsString, OsString)>, GitError> {
+    let Some(text) = text.to_str() else { return Ok(None) };
+    let end = |name: &str| OsString::from(if name.is_empty() { "HEAD" } else { name });
+    if let Some((from, to)) = text.split_once("...") {
+        let (from, to) = (end(from), end(to));
+        if look_up(&from)?.is_none() || look_up(&to)?.is_none() {
+            return Ok(None);
+        }
+        let base = Git::new(["merge-base"]).arg(&from).arg(&to).answer()?;
+        let base = base.ok_or_else(|| GitError::read(text, "the two have no commit in common"))?;
+        return Ok(Some((OsString::from_vec(base.trim_ascii().to_vec()), to)));
+    }
+    match text.split_once("..") {
+        Some((from, to)) => {
+            let (from, to) = (end(from), end(to));
+            Ok((look_up(&from)?.is_some() && look_up(&to)?.is_some()).then_some((from, to)))
+        }
+        None => Ok(None),
+    }
+}
