@@ -102,8 +102,13 @@ impl Ui {
 
     /// Prints data. A reader that has gone away ends the command quietly.
     pub fn print(&self, text: &str) -> Result<(), Error> {
+        self.print_bytes(text.as_bytes())
+    }
+
+    /// Prints data that is no text.
+    pub fn print_bytes(&self, bytes: &[u8]) -> Result<(), Error> {
         let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        match out.write_all(bytes).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(Error::failed(format!("cannot write to standard output: {error}")))
             }

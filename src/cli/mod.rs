@@ -15,21 +15,25 @@ use crate::git::install::quote;
 use crate::ui::{Options, Ui, When};
 use crate::worktree::{Context, OpenError};
 
+mod cat;
 mod checkout;
 mod completions;
 mod demo;
 mod diff;
 mod doctor;
+mod export;
 mod fsck;
 mod gc;
 mod install;
 mod ls_files;
 mod man;
 pub mod plumbing;
+mod show;
 mod status;
 mod track;
 mod uninstall;
 mod untrack;
+mod verify;
 
 /// Makes git understand AI models: weight files stored, compared and merged tensor by tensor.
 ///
@@ -67,7 +71,11 @@ enum Command {
     Untrack(untrack::Args),
     LsFiles(ls_files::Args),
     Status(status::Args),
+    Show(show::Args),
     Diff(diff::Args),
+    Cat(cat::Args),
+    Export(export::Args),
+    Verify(verify::Args),
     Checkout(checkout::Args),
     Doctor(doctor::Args),
     Fsck(fsck::Args),
@@ -99,7 +107,11 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Untrack(args) => untrack::run(args, &ui),
         Command::LsFiles(args) => ls_files::run(args, &ui),
         Command::Status(args) => status::run(args, &ui),
+        Command::Show(args) => show::run(args, &ui),
         Command::Diff(args) => diff::run(args, &ui),
+        Command::Cat(args) => cat::run(args, &ui),
+        Command::Export(args) => export::run(args, &ui),
+        Command::Verify(args) => verify::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Doctor(args) => doctor::run(args, &ui),
         Command::Demo(args) => demo::run(args, &ui),
@@ -157,8 +169,12 @@ fn no_work_tree(dir: &str) -> Error {
 }
 
 fn context() -> Result<Context> {
-    Context::discover().map_err(|error| match error {
+    Context::discover().map_err(open_error)
+}
+
+fn open_error(error: OpenError) -> Error {
+    match error {
         OpenError::Git(error) => error.into(),
-        OpenError::Store(error) => Error::from(error),
-    })
+        OpenError::Store(error) => error.into(),
+    }
 }

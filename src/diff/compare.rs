@@ -3,11 +3,11 @@
 //! Only the tensors that a plan names are read, a piece of both versions at a time. A block that both share is read once,
 //! and one that is a delta of the other is decoded from it.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::plan::{Change, Pair};
 use super::side::{Place, RangeReader, ReadError, Side};
+use crate::parallel;
 use crate::progress::Progress;
 use crate::store::{BLOCK_BYTES, Store};
 use crate::tensor::{self, ChangeStats, Dtype, Rank, RankSketch};
@@ -62,24 +62,16 @@ pub fn compare(
         .enumerate()
         .flat_map(|(at, job)| (0..job.pieces()).step_by(PIECES_PER_TASK as usize).map(move |first| (at, first)))
         .collect();
-    let (next, bytes_read) = (AtomicUsize::new(0), AtomicU64::new(0));
     progress.begin("comparing", Some(total));
-    std::thread::scope(|scope| {
-        let work = || {
-            let mut sides = [RangeReader::new(store), RangeReader::new(store)];
-            while let Some(&(job, first)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                jobs[job].run(first, &mut sides, progress);
-            }
-            bytes_read.fetch_add(sides[0].bytes_read + sides[1].bytes_read, Ordering::Relaxed);
-        };
-        for _ in 1..options.workers {
-            scope.spawn(work);
-        }
-        work();
+    let readers = || [RangeReader::new(store), RangeReader::new(store)];
+    let bytes_read = parallel::for_each(options.workers, tasks.len(), readers, |sides, at| {
+        let (job, first) = tasks[at];
+        jobs[job].run(first, sides, progress);
+        vec![sides.iter_mut().map(RangeReader::take_bytes_read).sum::<u64>()]
     });
     progress.end();
     let mut results: Vec<_> = changes.iter().map(|_| None).collect();
-    let mut read = Read { tensors: 0, bytes: bytes_read.into_inner() };
+    let mut read = Read { tensors: 0, bytes: bytes_read.into_iter().sum() };
     for job in jobs {
         let (at, result) = job.finish();
         read.tensors += u64::from(result.is_ok());

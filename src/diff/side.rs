@@ -115,8 +115,7 @@ pub(super) struct RangeReader {
     held: Option<BlockId>,
     block: Vec<u8>,
     range: Vec<u8>,
-    /// Bytes that were decoded or read from a file.
-    pub(super) bytes_read: u64,
+    bytes_read: u64,
 }
 
 /// Bytes, and the block they are if they are exactly one.
@@ -125,6 +124,11 @@ pub(super) type Piece<'a> = (Option<BlockId>, &'a [u8]);
 impl RangeReader {
     pub(super) fn new(store: &Store) -> Self {
         Self { blocks: BlockReader::new(store), held: None, block: Vec::new(), range: Vec::new(), bytes_read: 0 }
+    }
+
+    /// Bytes that were decoded or read from a file since this was last asked.
+    pub(super) fn take_bytes_read(&mut self) -> u64 {
+        std::mem::take(&mut self.bytes_read)
     }
 
     /// `len` bytes from `start` on. `beside` is the same range of the other version: it saves decoding what this one is

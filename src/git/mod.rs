@@ -23,6 +23,7 @@ pub mod reachable;
 mod remotes;
 pub mod revision;
 pub mod status;
+pub mod tree;
 pub mod unpushed;
 
 pub use command::{Git, caller, git_version};

@@ -21,7 +21,6 @@ mod finding;
 mod manifests;
 mod objects;
 mod packs;
-mod parallel;
 mod repair;
 mod salvage;
 #[cfg(test)]

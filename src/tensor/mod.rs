@@ -8,7 +8,7 @@ mod values;
 pub use change::{ChangeStats, Histogram};
 pub use dtype::{Dtype, Plain, Quantized};
 pub use rank::{Rank, RankSketch};
-pub use values::is_numeric;
+pub use values::{decode, is_numeric};
 
 /// The number of elements of a tensor of this `shape` (1 for a scalar), or `None` if it does not fit in 64 bits.
 pub fn element_count(shape: &[u64]) -> Option<u64> {

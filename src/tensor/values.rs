@@ -6,3 +6,8 @@ use super::Dtype;
 pub fn is_numeric(_dtype: &Dtype) -> bool {
     false
 }
+
+/// The numbers in `bytes`, whole units of them.
+pub fn decode(_dtype: &Dtype, _bytes: &[u8]) -> Option<Vec<f64>> {
+    None
+}

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Map;
 
@@ -14,6 +13,7 @@ use super::source::FileSource;
 use crate::format::{self, Detected, Layout, Skeleton, Source};
 use crate::id::{ObjectId, Sha256};
 use crate::manifest::{Content, Manifest, Tensor};
+use crate::parallel;
 use crate::progress::Progress;
 
 /// Bytes hashed at a time.
@@ -102,26 +102,12 @@ fn skeleton(file: &File, layout: &Layout, size: u64) -> io::Result<ObjectId> {
 
 /// The names of the runs of bytes, each `(offset, length)`.
 fn hash_all(file: &File, ranges: &[(u64, u64)], workers: usize, progress: &dyn Progress) -> io::Result<Vec<ObjectId>> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let (mut done, mut buffer) = (Vec::new(), vec![0; BUFFER_BYTES]);
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(&(offset, len)) = ranges.get(at) else { return Ok(done) };
-            done.push((at, hash(file, offset, len, &mut buffer, progress)?));
-        }
-    };
-    let mut names = vec![ObjectId::of(b""); ranges.len()];
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-        let own = work();
-        let all =
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        for (at, name) in all.chain([own]).collect::<io::Result<Vec<_>>>()?.into_iter().flatten() {
-            names[at] = name;
-        }
-        Ok(names)
-    })
+    let buffer = || vec![0; BUFFER_BYTES];
+    let names = parallel::for_each(workers, ranges.len(), buffer, |buffer, at| {
+        let (offset, len) = ranges[at];
+        vec![hash(file, offset, len, buffer, progress)]
+    });
+    names.into_iter().collect()
 }
 
 fn hash(file: &File, offset: u64, len: u64, buffer: &mut [u8], progress: &dyn Progress) -> io::Result<ObjectId> {

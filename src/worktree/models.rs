@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use super::Context;
 use super::pending::Pending;
@@ -117,12 +118,16 @@ pub fn unmaterialized(context: &Context, paths: &[OsString]) -> Result<Vec<Pendi
 
 /// The manifest that stands in the work tree in place of the file, if one does.
 pub fn manifest_in_place(context: &Context, path: &[u8]) -> Option<Vec<u8>> {
-    let file_path = context.file_path(path)?;
-    let metadata = std::fs::symlink_metadata(&file_path).ok()?;
+    manifest_at(&context.file_path(path)?)
+}
+
+/// The manifest in this file, if it holds one.
+pub fn manifest_at(file_path: &Path) -> Option<Vec<u8>> {
+    let metadata = std::fs::symlink_metadata(file_path).ok()?;
     if !metadata.is_file() || metadata.len() > BYTES_MAX {
         return None;
     }
-    let mut file = File::open(&file_path).ok()?;
+    let mut file = File::open(file_path).ok()?;
     let mut text = vec![0; PREFIX.len()];
     file.read_exact(&mut text).ok()?;
     if !Manifest::looks_like(&text) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::finding::Finding;
-use super::parallel;
 use crate::id::ObjectId;
+use crate::parallel;
 use crate::progress::Progress;
 use crate::store::pack::{Kind, Pack};
 use crate::store::{BlockReader, Store};
@@ -17,7 +17,7 @@ pub fn check_objects(store: &Store, packs: &[Arc<Pack>], progress: &dyn Progress
     ids.dedup();
     progress.begin("checking objects", None);
     let state = || BlockReader::new(store);
-    let findings = parallel::for_each(ids.len(), state, |reader, at| {
+    let findings = parallel::for_each(parallel::cores(), ids.len(), state, |reader, at| {
         check_object(reader, ids[at], progress).into_iter().collect()
     });
     progress.end();

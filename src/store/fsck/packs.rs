@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::finding::Finding;
-use super::parallel;
+use crate::parallel;
 use crate::progress::Progress;
 use crate::store::check::{check_entry, entry_name};
 use crate::store::pack::{Pack, Record};
@@ -62,7 +62,7 @@ pub fn check_entries(store: &Store, packs: &[Arc<Pack>], progress: &dyn Progress
     }
     progress.begin("checking packs", Some(packs.iter().map(|pack| pack.entries_end()).sum()));
     let checker = || Checker { reader: BlockReader::new(store), entry: Vec::new(), plain: Vec::new() };
-    let findings = parallel::for_each(runs.len(), checker, |checker, run| {
+    let findings = parallel::for_each(parallel::cores(), runs.len(), checker, |checker, run| {
         let (pack, places) = &runs[run];
         let findings = places.iter().filter_map(|&at| checker.check(store, pack, &pack.record(at as usize), progress));
         findings.collect()

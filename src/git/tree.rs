@@ -1,0 +1,37 @@
+//! The files of a commit.
+
+use std::ffi::OsStr;
+
+use super::revision;
+use super::status::FILE_MODE;
+use super::{BlobId, Git, GitError};
+
+/// A file in a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its path from the top.
+    pub path: Vec<u8>,
+    /// Its content.
+    pub blob: BlobId,
+}
+
+/// All files of a commit, but no links and submodules.
+///
+/// # Errors
+/// No such commit.
+pub fn files(revision: &str) -> Result<Vec<File>, GitError> {
+    if revision::look_up(OsStr::new(revision))?.is_none() {
+        return Err(GitError::NoRevision(revision.into()));
+    }
+    let listing = Git::new(["ls-tree", "-r", "-z", "--full-tree", revision]).output()?;
+    listing.split(|&byte| byte == 0).filter(|line| line.starts_with(FILE_MODE)).map(parse).collect()
+}
+
+/// `<mode> blob <id>\t<path>`
+fn parse(line: &[u8]) -> Result<File, GitError> {
+    let broken = || GitError::read("the files of a commit", format!("unexpected `{}`", String::from_utf8_lossy(line)));
+    let tab = line.iter().position(|&byte| byte == b'\t').ok_or_else(broken)?;
+    let head = std::str::from_utf8(&line[..tab]).map_err(|_| broken())?;
+    let blob = head.split(' ').nth(2).ok_or_else(broken)?.parse()?;
+    Ok(File { path: line[tab + 1..].to_vec(), blob })
+}

@@ -1,0 +1,218 @@
+//! From what a user writes (`FILE`, `REV:FILE`, `:FILE`) to a model.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::git::revision;
+use crate::git::{BlobId, GitError};
+use crate::id::ObjectId;
+use crate::manifest::{BYTES_MAX, Content, Manifest, ParseError};
+use crate::store::{BlockReader, StoreError};
+use crate::tensor::Dtype;
+use crate::worktree::{Context, OpenError, loose, models};
+
+/// A tensor, wherever it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    /// Its name.
+    pub name: String,
+    /// Element type.
+    pub dtype: Dtype,
+    /// Dimensions, outermost first.
+    pub shape: Vec<u64>,
+    /// Bytes.
+    pub len: u64,
+    /// Its name in the store; unknown for a file that nobody has added.
+    pub sha256: Option<ObjectId>,
+    offset: u64,
+}
+
+/// A model, in some version.
+pub struct Model {
+    /// The format's name; `opaque` for a file without tensors.
+    pub format: String,
+    /// Bytes of the file.
+    pub size: u64,
+    /// Its tensors, in file order.
+    pub tensors: Vec<Tensor>,
+    place: Place,
+}
+
+enum Place {
+    Store(Box<Context>, Manifest),
+    File(File),
+}
+
+/// Why there is no model.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// No repository, or no store.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// No such revision, or no such file in it.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// No such file here.
+    #[error("there is no file `{0}`, neither here nor in the index")]
+    NoFile(String),
+    /// The file could not be read.
+    #[error("cannot read `{path}`: {source}")]
+    File {
+        /// As the user wrote it.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is something else.
+    #[error("`{spec}` is no model: {why}")]
+    NotAModel {
+        /// As the user wrote it.
+        spec: String,
+        /// What it is.
+        why: String,
+    },
+}
+
+/// Why a tensor cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TensorError {
+    /// The model has no tensor of this name.
+    #[error("there is no tensor `{name}`")]
+    Unknown {
+        /// As the user wrote it.
+        name: String,
+        /// Names that are close to it.
+        similar: Vec<String>,
+    },
+    /// Its bytes could not be had from the store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its bytes could not be read from the file.
+    #[error("cannot read the file: {0}")]
+    File(#[from] io::Error),
+}
+
+/// The model that `spec` names. A file in the work tree is taken as it is now, whether git knows it or not.
+///
+/// # Errors
+/// There is none, or it is no model.
+pub fn find(spec: &OsStr) -> Result<Model, FindError> {
+    let (revision, path) = revision::split(spec);
+    let Some(revision) = revision else { return find_here(Path::new(&path)) };
+    let context = Context::discover()?;
+    let blob = revision::blob(&revision, &path)?;
+    in_git(context, blob, spec)
+}
+
+fn find_here(path: &Path) -> Result<Model, FindError> {
+    let shown = || path.display().to_string();
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let context = Context::discover().map_err(|_| FindError::NoFile(shown()))?;
+            let blob = revision::blob(OsStr::new(""), path.as_os_str()).map_err(|_| FindError::NoFile(shown()))?;
+            return in_git(context, blob, path.as_os_str());
+        }
+        Err(source) => return Err(FindError::File { path: shown(), source }),
+        Ok(metadata) if metadata.is_dir() => {
+            return Err(FindError::NotAModel { spec: shown(), why: "it is a folder".into() });
+        }
+        Ok(_) => {}
+    }
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
+    if let Some(text) = models::manifest_at(&absolute) {
+        return from_text(Context::discover()?, &text, path.as_os_str());
+    }
+    let failed = |source| FindError::File { path: shown(), source };
+    let (file, size, layout) = loose::layout(path).map_err(failed)?;
+    let Some(layout) = layout else {
+        let why = "no format that git-model divides into tensors".to_owned();
+        return Err(FindError::NotAModel { spec: shown(), why });
+    };
+    let tensors = layout.records.into_iter().map(|record| Tensor {
+        name: record.name,
+        dtype: record.dtype,
+        shape: record.shape,
+        len: record.len,
+        sha256: None,
+        offset: record.offset,
+    });
+    Ok(Model { format: layout.format.into(), size, tensors: tensors.collect(), place: Place::File(file) })
+}
+
+fn in_git(context: Context, blob: BlobId, spec: &OsStr) -> Result<Model, FindError> {
+    let len = context.repo.blob_len(blob)?;
+    let not = |why: String| FindError::NotAModel { spec: spec.to_string_lossy().into_owned(), why };
+    if len > BYTES_MAX {
+        return Err(not("git has the file as it is, not tensor by tensor".into()));
+    }
+    let text = context.repo.blob(blob)?;
+    from_text(context, &text, spec)
+}
+
+fn from_text(context: Context, text: &[u8], spec: &OsStr) -> Result<Model, FindError> {
+    let not = |why: String| FindError::NotAModel { spec: spec.to_string_lossy().into_owned(), why };
+    let manifest = Manifest::parse(text).map_err(|error| match error {
+        ParseError::NotAManifest => not("git has the file as it is, not tensor by tensor".into()),
+        error => not(format!("its manifest cannot be read ({error})")),
+    })?;
+    let tensors = manifest.tensors().iter().map(|tensor| Tensor {
+        name: tensor.name.clone(),
+        dtype: tensor.dtype.clone(),
+        shape: tensor.shape.clone(),
+        len: tensor.byte_len().unwrap_or(0),
+        sha256: Some(tensor.sha256),
+        offset: 0,
+    });
+    let (format, size, tensors) = (manifest.format().to_owned(), manifest.size, tensors.collect());
+    Ok(Model { format, size, tensors, place: Place::Store(Box::new(context), manifest) })
+}
+
+impl Model {
+    /// The whole file's name in the store, if it is an opaque one.
+    pub fn opaque(&self) -> Option<ObjectId> {
+        match &self.place {
+            Place::Store(_, Manifest { content: Content::Opaque { sha256, .. }, .. }) => Some(*sha256),
+            Place::Store(..) | Place::File(_) => None,
+        }
+    }
+
+    /// The repository and the manifest, if the model is in one.
+    pub fn stored(&self) -> Option<(&Context, &Manifest)> {
+        match &self.place {
+            Place::Store(context, manifest) => Some((context, manifest)),
+            Place::File(_) => None,
+        }
+    }
+
+    /// The tensor of this name.
+    ///
+    /// # Errors
+    /// There is none; the error has names like it.
+    pub fn tensor(&self, name: &str) -> Result<&Tensor, TensorError> {
+        const SIMILAR_MAX: usize = 3;
+        self.tensors.iter().find(|tensor| tensor.name == name).ok_or_else(|| {
+            let similar = self.tensors.iter().map(|tensor| &tensor.name);
+            let similar = similar.filter(|other| other.contains(name) || name.contains(other.as_str()));
+            TensorError::Unknown { name: name.into(), similar: similar.take(SIMILAR_MAX).cloned().collect() }
+        })
+    }
+
+    /// The bytes of a tensor of this model.
+    ///
+    /// # Errors
+    /// What the store does not have or cannot read.
+    pub fn bytes(&self, tensor: &Tensor) -> Result<Vec<u8>, TensorError> {
+        match (&self.place, &tensor.sha256) {
+            (Place::Store(context, _), Some(id)) => Ok(BlockReader::new(&context.store).read_object_by_id(id)?),
+            (Place::File(file), _) => {
+                let mut bytes = vec![0; tensor.len as usize];
+                file.read_exact_at(&mut bytes, tensor.offset)?;
+                Ok(bytes)
+            }
+            (Place::Store(..), None) => Err(io::Error::from(io::ErrorKind::NotFound).into()),
+        }
+    }
+}
