@@ -65,11 +65,11 @@ fn rows(table: &mut Table, node: &Node<'_>, level: usize, depth: usize, total: u
     if let Some(tensor) = node.tensor {
         let shape: Vec<String> = tensor.shape.iter().map(u64::to_string).collect();
         let shape = format!("[{}]", shape.join(","));
-        return table.row([format!("{indent}{name}"), tensor.dtype.to_string(), shape, size, share]);
+        return table.row([format!("{indent}{name}"), size, share, format!("{} {shape}", tensor.dtype)]);
     }
     let name = style.paint(Colour::Bold, name);
-    let parameters = format!("{} parameters", Units::count(node.parameters));
-    table.row([format!("{indent}{name}"), count(node.tensors, "tensor"), parameters, size, share]);
+    let sum = format!("in {}, {} parameters", count(node.tensors, "tensor"), Units::count(node.parameters));
+    table.row([format!("{indent}{name}"), size, share, style.paint(Colour::Dim, sum)]);
     if level + 1 < depth {
         for child in &node.children {
             rows(table, child, level + 1, depth, total, style);

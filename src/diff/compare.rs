@@ -110,9 +110,7 @@ impl<'a> Job<'a> {
         options: &Options,
     ) -> Option<Self> {
         let (pair, elements) = change.comparable()?;
-        let is_comparable = pair.old.dtype == pair.new.dtype
-            || (tensor::is_numeric(&pair.old.dtype) && tensor::is_numeric(&pair.new.dtype));
-        if !is_comparable {
+        if !tensor::is_comparable(&pair.old.dtype, &pair.new.dtype) {
             return None;
         }
         let piece_elements = piece_elements(&pair.old.dtype).min(piece_elements(&pair.new.dtype));

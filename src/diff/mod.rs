@@ -8,7 +8,7 @@ use std::ffi::OsString;
 
 use crate::git::changes::{self, Content, Versions};
 use crate::git::{BlobId, GitError};
-use crate::manifest::{BYTES_MAX, Manifest};
+use crate::manifest::{BYTES_MAX, Manifest, Tensor};
 use crate::progress::Progress;
 use crate::worktree::loose::Loose;
 use crate::worktree::{Context, models};
@@ -42,7 +42,7 @@ pub struct FileDiff {
     pub old: Version,
     /// The new version.
     pub new: Version,
-    /// The bytes between the tensors, such as a header's metadata, differ.
+    /// The tensors have the same names, types and shapes, and the bytes between them, such as a header's metadata, differ.
     pub is_metadata_changed: bool,
     /// The tensors that differ, those of the new version first, in its order.
     pub entries: Vec<Entry>,
@@ -149,7 +149,8 @@ pub fn diff(
             report.read.tensors += read.tensors;
             report.read.bytes += read.bytes;
         }
-        if file.from.is_some() || file.is_metadata_changed || !file.entries.is_empty() || file.old != file.new {
+        let is_changed = file.is_metadata_changed || !file.entries.is_empty() || file.old != file.new;
+        if is_changed || file.from.is_some() {
             report.files.push(file);
         }
     }
@@ -162,10 +163,9 @@ fn plan_file(path: Vec<u8>, from: Option<Vec<u8>>, old: &Side, new: &Side) -> Fi
     let (old_tensors, new_tensors) = (tensors(old), tensors(new));
     let changes = plan::changes(&old_tensors, &new_tensors);
     let gone = changes.iter().filter(|change| !matches!(change, Change::Removed(_))).count();
-    let rest = |side: &Side| side.manifest().and_then(|manifest| manifest.objects().next());
-    let is_metadata_changed = match (rest(old), rest(new)) {
-        (Some(old), Some(new)) => old != new,
-        _ => false,
+    let is_metadata_changed = is_same_structure(&old_tensors, &new_tensors) && {
+        let rest = |side: &Side| side.manifest().and_then(|manifest| manifest.objects().next());
+        rest(old) != rest(new)
     };
     let mut module_sizes = BTreeMap::new();
     for tensor in if new.manifest().is_some() { &new_tensors } else { &old_tensors } {
@@ -181,6 +181,13 @@ fn plan_file(path: Vec<u8>, from: Option<Vec<u8>>, old: &Side, new: &Side) -> Fi
         unchanged: new_tensors.len() - gone,
         entries: changes.into_iter().map(|change| Entry { change, numbers: None }).collect(),
     }
+}
+
+/// Whether both have the same tensors, whatever their values: then what lies between them need not have changed.
+fn is_same_structure(old: &[Tensor], new: &[Tensor]) -> bool {
+    let same =
+        |(old, new): (&Tensor, &Tensor)| old.name == new.name && old.dtype == new.dtype && old.shape == new.shape;
+    old.len() == new.len() && old.iter().zip(new).all(same)
 }
 
 impl Version {

@@ -24,8 +24,11 @@ pub fn full(report: &Report, style: &Style) -> String {
     let mut text = String::new();
     for file in &report.files {
         text.push_str(&title(file, style));
-        text.push_str(&tensors(file, style));
-        text.push_str(&by_module(file, style));
+        // Where one version is no model, its title says it all.
+        if matches!((&file.old, &file.new), (Version::Model { .. }, Version::Model { .. })) {
+            text.push_str(&tensors(file, style));
+            text.push_str(&by_module(file, style));
+        }
     }
     text
 }
@@ -118,7 +121,10 @@ struct Line {
     sign: &'static str,
     colour: Colour,
     name: String,
+    /// Set under those of other lines.
     cells: Vec<String>,
+    /// Stands behind the last of them.
+    note: Option<String>,
 }
 
 fn tensors(file: &FileDiff, style: &Style) -> String {
@@ -130,7 +136,9 @@ fn tensors(file: &FileDiff, style: &Style) -> String {
     let cell_width =
         |column: usize| lines.iter().filter_map(|line| line.cells.get(column)).map(|cell| width(cell)).max();
     let widths: Vec<usize> = (0..columns).map(|column| cell_width(column).unwrap_or(0)).collect();
-    let behind: usize = widths.iter().filter(|&&width| width > 0).map(|width| width + 2).sum();
+    let notes = lines.iter().filter(|line| line.cells.len() == columns).filter_map(|line| line.note.as_deref());
+    let note_width = notes.map(|note| width(note) + 2).max().unwrap_or(0);
+    let behind = widths.iter().filter(|&&width| width > 0).map(|width| width + 2).sum::<usize>() + note_width;
     let name_width = lines.iter().map(|line| width(&line.name)).max().unwrap_or(0);
     // Where names and numbers do not fit on one line, the numbers stand below.
     let room = style.width.map_or(usize::MAX, |columns| columns.saturating_sub(behind + 2));
@@ -145,10 +153,13 @@ fn tensors(file: &FileDiff, style: &Style) -> String {
         for (cell, wanted) in line.cells.iter().zip(&widths).filter(|(_, wanted)| **wanted > 0) {
             let _ = write!(cells, "  {cell}{}", " ".repeat(wanted.saturating_sub(width(cell))));
         }
+        if let Some(note) = &line.note {
+            let _ = write!(cells, "  {note}");
+        }
         let head = style.paint(line.colour, head);
         let cells = cells.trim_end();
         let _ = if is_split {
-            let cells = wrapped(&line.cells, style.width.unwrap_or(0));
+            let cells = wrapped(line.cells.iter().chain(&line.note), style.width.unwrap_or(0));
             writeln!(text, "{head}\n{cells}")
         } else {
             writeln!(text, "{head}{}{cells}", " ".repeat(pad))
@@ -158,10 +169,10 @@ fn tensors(file: &FileDiff, style: &Style) -> String {
 }
 
 /// The cells on indented lines of at most so many columns.
-fn wrapped(cells: &[String], columns: usize) -> String {
+fn wrapped<'a>(cells: impl Iterator<Item = &'a String>, columns: usize) -> String {
     const INDENT: &str = "    ";
     let mut lines = vec![String::new()];
-    for cell in cells.iter().filter(|cell| !cell.is_empty()) {
+    for cell in cells.filter(|cell| !cell.is_empty()) {
         let last = lines.last().map_or(0, |line| width(line));
         if last > 0 && INDENT.len() + last + 2 + width(cell) > columns {
             lines.push(String::new());
@@ -192,17 +203,17 @@ fn line(entry: &Entry, style: &Style) -> Line {
     };
     let size = |tensor: &Tensor| style.units.bytes(tensor.byte_len().unwrap_or(0));
     let mut cells = vec![dtype(change), shape(change)];
-    match (change, &entry.numbers) {
-        (_, Some(Ok(numbers))) => cells.extend(self::numbers(numbers, change)),
-        (_, Some(Err(error))) => cells.push(style.paint(Colour::Red, format!("not to be read: {error}"))),
-        (Change::Added(tensor) | Change::Removed(tensor), None) => cells.push(size(tensor)),
-        (Change::Replaced(pair), None) => cells.push(format!("{} → {}", size(&pair.old), size(&pair.new))),
-        _ => {}
-    }
-    if let Some(kind) = kind(change) {
-        cells.push(kind);
-    }
-    Line { sign, colour, name, cells }
+    let note = match (change, &entry.numbers) {
+        (_, Some(Ok(numbers))) => {
+            cells.extend(self::numbers(numbers, change));
+            kind(change)
+        }
+        (_, Some(Err(error))) => Some(style.paint(Colour::Red, format!("not to be read: {error}"))),
+        (Change::Added(tensor) | Change::Removed(tensor), None) => Some(size(tensor)),
+        (Change::Replaced(pair), None) => Some(format!("replaced, {} → {}", size(&pair.old), size(&pair.new))),
+        (_, None) => kind(change),
+    };
+    Line { sign, colour, name, cells, note }
 }
 
 fn dtype(change: &Change) -> String {
@@ -235,7 +246,8 @@ fn kind(change: &Change) -> Option<String> {
         Change::Cast(_) => "cast".into(),
         Change::Rows(pair) => {
             let (old, new) = (pair.old.shape.first()?, pair.new.shape.first()?);
-            if new > old { format!("{} rows appended", new - old) } else { format!("{} rows cut off", old - new) }
+            let what = if new > old { "appended" } else { "cut off" };
+            format!("{} {what}", count(new.abs_diff(*old), "row"))
         }
         Change::Reshaped(pair) if pair.old.sha256 == pair.new.sha256 => "shape, the same bytes".into(),
         Change::Reshaped(_) => "shape".into(),
@@ -275,8 +287,8 @@ fn numbers(numbers: &Numbers, change: &Change) -> Vec<String> {
 
 /// Six digits, never rounded up: 1 is the same direction exactly.
 fn cosine(value: f64) -> String {
-    if value >= 1.0 {
-        return "1".into();
+    if value.abs() >= 1.0 {
+        return if value > 0.0 { "1".into() } else { "-1".into() };
     }
     let digits = (value.abs() * 1e6).floor() / 1e6;
     format!("{}{}", if value < 0.0 { "-" } else { "" }, format!("{digits:.6}").trim_start_matches('0'))
@@ -320,7 +332,14 @@ fn by_module(file: &FileDiff, style: &Style) -> String {
 mod tests {
     #[test]
     fn cosines_are_not_rounded_up() {
-        let cases = [(1.0, "1"), (0.999_999_9, ".999999"), (0.5, ".500000"), (-0.25, "-.250000"), (0.0, ".000000")];
+        let cases = [
+            (1.0, "1"),
+            (-1.0, "-1"),
+            (0.999_999_9, ".999999"),
+            (0.5, ".500000"),
+            (-0.25, "-.250000"),
+            (0.0, ".000000"),
+        ];
         for (value, text) in cases {
             assert_eq!(super::cosine(value), text);
         }

@@ -150,10 +150,14 @@ impl Repo<'_> {
     }
 
     /// `git model …`
-    pub fn model(&self, args: &[&str]) -> Outcome {
+    pub fn model_command(&self, args: &[&str]) -> Command {
         let mut command = self.env.command(env!("CARGO_BIN_EXE_git-model"), &self.dir);
         command.args(args);
-        self.env.run(command)
+        command
+    }
+
+    pub fn model(&self, args: &[&str]) -> Outcome {
+        self.env.run(self.model_command(args))
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
