@@ -6,7 +6,6 @@ versions were compared per CPU second.
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import shutil
@@ -15,9 +14,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-spec = importlib.util.spec_from_file_location("run", HERE / "run.py")
-run = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(run)
+sys.path.insert(0, str(HERE))
+
+import run  # noqa: E402 (it stands beside this file)
 
 
 def train_all(v1, v3):
@@ -65,10 +64,9 @@ def main():
     git("model", "install", "--local")
     git("model", "track", "*.safetensors")
     for version in ("v1", "v2", "v3"):
-        shutil.copyfile(files[version], repo / "m.safetensors")
         if version == "v3":
             git("checkout", "-q", "v1")
-            shutil.copyfile(files[version], repo / "m.safetensors")
+        shutil.copyfile(files[version], repo / "m.safetensors")
         git("add", "-A")
         git("commit", "-q", "-m", version)
         git("tag", version)
