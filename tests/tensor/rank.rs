@@ -124,6 +124,24 @@ fn low_ranks_are_found() {
 }
 
 #[test]
+fn rounding_of_uneven_weights_is_still_rounding() {
+    let n = 512;
+    for rank in [1, 4, 16] {
+        let mut random = Random(100 + rank as u64);
+        let rows: Vec<f32> = random.gaussians(n).iter().map(|x| (x / 2.0).exp() * 0.02).collect();
+        let weights: Vec<f32> = (0..n * n)
+            .map(|i| rows[i / n] * random.gaussian() * if i % n < 5 { 20.0 } else { 1.0 })
+            .map(|x| rounded(x, Plain::BF16))
+            .collect();
+        let update = product(n, n, &vec![1.0; rank], &mut random);
+        let scale = (0.05 * norm(&weights) / norm(&update)) as f32;
+        let changed: Vec<f32> = weights.iter().zip(&update).map(|(w, d)| rounded(w + scale * d, Plain::BF16)).collect();
+        let [a, b] = [weights, changed].map(|numbers| encode(&numbers, Plain::BF16));
+        assert_eq!(sketched(n, n, Plain::BF16, &a, &b), Rank::Low(rank as u32));
+    }
+}
+
+#[test]
 fn full_ones_are_full() {
     let n = 1024;
     let mut random = Random(7);

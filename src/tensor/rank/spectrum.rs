@@ -15,6 +15,9 @@ const NEGLIGIBLE: f64 = 1e-11;
 /// σ of the last direction of the upper group over the first one of the lower. Noise has below 1.05, but among its
 /// first three.
 const GAP_MIN: f64 = 1.15;
+/// The same, from which on the lower group need not look like noise: that of rounding does not if a few rows or columns
+/// have far larger weights than others.
+const GAP_WIDE: f64 = 6.0;
 /// The largest σ² of the lower group over what noise of its energy has. Rounding has up to 2.1, where most weights
 /// stay as they were; a spectrum that decays as 1/i² or 1/i, 3 and more.
 const PEAK_MAX: f64 = 2.4;
@@ -43,18 +46,21 @@ pub fn rank(squares: &[f64], long: usize, rounding: Option<f64>) -> Rank {
     let Some(rounding) = rounding else { return Rank::Unknown };
 
     let gap = |r: usize| (squares[r - 1] / squares[r]).sqrt();
+    // Whether what r directions leave is no more than rounding, and comes after a step.
+    let is_explained = |r: usize| {
+        let (p, q) = ((long - r) as f64, (short - r) as f64);
+        let excess = tails[r] * (long * short) as f64 / (p * q);
+        gap(r) >= GAP_MIN && total - tails[r] >= SHARE_MIN * total && excess <= EXCESS_MAX * rounding
+    };
     let is_step = |r: usize| {
         let (p, q) = ((long - r) as f64, (short - r) as f64);
         let noise = tails[r] / q * (1.0 + (q / p).sqrt()).powi(2);
-        let excess = tails[r] * (long * short) as f64 / (p * q);
-        gap(r) >= GAP_MIN
-            && squares[r] <= PEAK_MAX * noise
-            && total - tails[r] >= SHARE_MIN * total
-            && excess <= EXCESS_MAX * rounding
+        is_explained(r) && (squares[r] <= PEAK_MAX * noise || gap(r) >= GAP_WIDE)
     };
-    let widest = ranks.clone().max_by(|&r, &s| gap(r).total_cmp(&gap(s)));
-    match widest {
+    match ranks.clone().max_by(|&r, &s| gap(r).total_cmp(&gap(s))) {
         Some(r) if is_step(r) => Rank::Low(r as u32),
+        // Rounding explains the rest, but the rest does not look like it.
+        Some(r) if is_explained(r) => Rank::Unknown,
         // A step, but not where the spectrum falls most: what decays has met the rounding.
         _ if total < SIGNAL_MIN * rounding || ranks.clone().any(is_step) => Rank::Unknown,
         _ => Rank::Full,
