@@ -10,7 +10,7 @@ use super::side::{Place, RangeReader, ReadError, Side};
 use crate::parallel;
 use crate::progress::Progress;
 use crate::store::{BLOCK_BYTES, Store};
-use crate::tensor::{self, ChangeStats, Dtype, Rank, RankSketch};
+use crate::tensor::{self, ChangeStats, Dtype, Rank, RankSketch, Unit};
 
 /// Pieces a thread takes at a time: accumulators are joined once for so many.
 const PIECES_PER_TASK: u64 = 8;
@@ -113,7 +113,7 @@ impl<'a> Job<'a> {
         if !tensor::is_comparable(&pair.old.dtype, &pair.new.dtype) {
             return None;
         }
-        let piece_elements = piece_elements(&pair.old.dtype).min(piece_elements(&pair.new.dtype));
+        let piece_elements = piece_elements(&pair.old.dtype, &pair.new.dtype);
         let has_histogram = options.histograms;
         let places = old.locate(store, &pair.old).and_then(|old| Ok([old, new.locate(store, &pair.new)?]));
         let pieces = elements.div_ceil(piece_elements);
@@ -208,14 +208,13 @@ fn empty_stats(pair: &Pair, has_histogram: bool) -> ChangeStats {
     if has_histogram { stats.with_histogram() } else { stats }
 }
 
-/// As many elements as a block has, or somewhat fewer where a block does not end between two of them.
-fn piece_elements(dtype: &Dtype) -> u64 {
-    let (unit_elements, unit_bytes) = match dtype {
-        Dtype::Gguf(quantized) => (quantized.block_elements(), quantized.block_bytes()),
-        // Types narrower than a byte: eight of them fill whole bytes.
-        Dtype::Plain(plain) => (8, plain.bits()),
-    };
-    BLOCK_BYTES as u64 / unit_bytes * unit_elements
+/// As many elements as a block has, or somewhat fewer, so that a piece is made of whole units of both types.
+fn piece_elements(a: &Dtype, b: &Dtype) -> u64 {
+    let (a, b) = (Unit::of(a), Unit::of(b));
+    let fit = |unit: &Unit| BLOCK_BYTES as u64 / unit.bytes as u64 * unit.elements as u64;
+    // Units have a power of two of elements: those of one type fill those of the other.
+    let step = a.elements.max(b.elements) as u64;
+    fit(&a).min(fit(&b)) / step * step
 }
 
 /// Where in a tensor of this shape the element with the flat index `at` stands.
