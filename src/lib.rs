@@ -8,6 +8,7 @@
 //! - [`manifest`]: the text that git keeps in place of a weight file.
 //! - [`merge`]: three manifests to one.
 //! - [`store`]: objects, packs, index, codecs, collection and checks.
+//! - [`version`]: which commit changed what.
 //! - [`git`]: everything that talks to git: config, index, filter protocol, processes.
 //! - [`doctor`]: what is wrong, and the command that mends it.
 //! - [`demo`]: the main job, shown on a small model.

@@ -15,6 +15,7 @@ use crate::git::install::quote;
 use crate::ui::{Options, Ui, When};
 use crate::worktree::{Context, OpenError};
 
+mod blame;
 mod cat;
 mod checkout;
 mod completions;
@@ -73,6 +74,7 @@ enum Command {
     Status(status::Args),
     Show(show::Args),
     Diff(diff::Args),
+    Blame(blame::Args),
     Cat(cat::Args),
     Export(export::Args),
     Verify(verify::Args),
@@ -112,6 +114,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Cat(args) => cat::run(args, &ui),
         Command::Export(args) => export::run(args, &ui),
         Command::Verify(args) => verify::run(args, &ui),
+        Command::Blame(args) => blame::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Doctor(args) => doctor::run(args, &ui),
         Command::Demo(args) => demo::run(args, &ui),

@@ -14,6 +14,7 @@ pub mod changes;
 mod command;
 pub mod display;
 pub mod filter_protocol;
+pub mod history;
 pub mod hooks;
 pub mod index_stat;
 pub mod install;
@@ -70,7 +71,7 @@ impl GitError {
 }
 
 /// The name of a blob in git.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct BlobId(gix::ObjectId);
 
 impl BlobId {
@@ -165,6 +166,11 @@ impl Repo {
     /// The folder that all work trees share.
     pub fn common_dir(&self) -> PathBuf {
         absolute(self.gix.common_dir())
+    }
+
+    /// The folder of git's own objects.
+    fn objects_dir(&self) -> PathBuf {
+        absolute(self.gix.objects.store_ref().path())
     }
 
     /// The top of the work tree; `None` in a bare repository.

@@ -8,9 +8,15 @@ use super::width;
 #[derive(Default)]
 pub struct Table {
     rows: Vec<Vec<String>>,
+    is_left: bool,
 }
 
 impl Table {
+    /// A table in which numbers stand to the left too: for names that may start with one.
+    pub fn to_the_left() -> Self {
+        Self { is_left: true, ..Self::default() }
+    }
+
     /// Adds a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
@@ -27,7 +33,8 @@ impl Table {
             let mut line = String::new();
             for (cell, &wanted) in row.iter().zip(&widths) {
                 let pad = " ".repeat(wanted - width(cell));
-                let is_number = console::strip_ansi_codes(cell).starts_with(|first: char| first.is_ascii_digit());
+                let is_number =
+                    !self.is_left && console::strip_ansi_codes(cell).starts_with(|first: char| first.is_ascii_digit());
                 // Writing to a string cannot fail.
                 let _ = if is_number { write!(line, "{pad}{cell}  ") } else { write!(line, "{cell}{pad}  ") };
             }

@@ -1,5 +1,6 @@
 //! Tests through the real binary and the real git.
 
+mod blame;
 mod checkout;
 mod completions;
 mod corpus;
