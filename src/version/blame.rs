@@ -7,18 +7,23 @@
 //! **Limitations.** What in the work tree is not staged is not looked at: it would have to be cleaned first. A tensor that
 //! was renamed counts as changed, with a note of its name before.
 
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::compare::{self, Lines};
+use self::divide::divide;
+use self::scout::Scout;
+use super::compare::Lines;
 use crate::git::history::rope::Rope;
 use crate::git::history::texts::{Source, Texts, with_texts};
 use crate::git::history::{Commit, CommitId, History};
 use crate::git::{BlobId, GitError};
 use crate::manifest::{BYTES_MAX, Content, Manifest, ParseError, Tensor};
 use crate::progress::Progress;
+
+mod divide;
+mod scout;
 
 /// Where the search begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +116,7 @@ pub fn blame<E: From<BlameError>>(
         let mut origins = vec![None; tensors.len()];
         let mut walk = Walk {
             history,
-            scout: Scout::new(history, &place, blob)?,
+            scout: Scout::new(history, &place, blob).map_err(BlameError::from)?,
             texts,
             progress,
             queue: BinaryHeap::new(),
@@ -325,114 +330,4 @@ fn has_tensors(text: &Rope) -> bool {
     }
     let line = text.line(0);
     Manifest::looks_like(&line) && serde_json::from_slice(&line).is_ok_and(|header: Header| header.format != "opaque")
-}
-
-/// What a parent has of the tensors, and what it has not.
-#[derive(Default)]
-struct Divided {
-    /// Those it has, at their places there.
-    same: Vec<Pending>,
-    /// Those it has not.
-    left: Vec<Pending>,
-    /// The names that some of `left` have there, by the tensors' numbers.
-    renamed: Vec<(usize, String)>,
-}
-
-/// A record as far as it counts; keys that make claims about a tensor do not change it.
-#[derive(PartialEq, Deserialize)]
-struct Record {
-    name: String,
-    dtype: String,
-    shape: Vec<u64>,
-    sha256: String,
-}
-
-fn record(text: &Rope, at: usize) -> Option<Record> {
-    serde_json::from_slice(&text.line(at)).ok()
-}
-
-/// Divides `pending`, in the order of their places in `text`, by whether `before` has the same records.
-fn divide(text: &Rope, before: &Rope, pending: &[Pending]) -> Divided {
-    let difference = compare::compare(text, before);
-    let mut divided = Divided::default();
-    let mut runs = difference.same.iter().peekable();
-    let mut changed = Vec::new();
-    for &Pending { at, tensor } in pending {
-        while runs.next_if(|run| run.new + run.len <= at).is_some() {}
-        match runs.peek() {
-            Some(run) if run.new <= at => divided.same.push(Pending { at: at - run.new + run.old, tensor }),
-            _ => changed.push(Pending { at, tensor }),
-        }
-    }
-    if changed.is_empty() {
-        return divided;
-    }
-    let in_place: HashMap<usize, usize> = difference.changed.into_iter().collect();
-    let old: Vec<(usize, Record)> =
-        difference.only_old.iter().filter_map(|&at| Some((at, record(before, at)?))).collect();
-    let by_name: HashMap<&str, usize> = old.iter().map(|(at, record)| (record.name.as_str(), *at)).collect();
-    let names: HashSet<String> = difference.only_new.iter().filter_map(|&at| Some(record(text, at)?.name)).collect();
-    let gone = old.iter().filter(|(_, record)| !names.contains(&record.name));
-    let gone: HashMap<&str, &Record> = gone.rev().map(|(_, record)| (record.sha256.as_str(), record)).collect();
-    for pending in changed {
-        let record_now = record(text, pending.at);
-        let place = in_place.get(&pending.at).or_else(|| by_name.get(record_now.as_ref()?.name.as_str()));
-        match place {
-            Some(&at) if record_now == record(before, at) => divided.same.push(Pending { at, ..pending }),
-            Some(_) => divided.left.push(pending),
-            None => {
-                let before = record_now.and_then(|record| gone.get(record.sha256.as_str()));
-                divided.renamed.extend(before.map(|before| (pending.tensor, before.name.clone())));
-                divided.left.push(pending);
-            }
-        }
-    }
-    divided
-}
-
-/// Goes through history ahead of the walk, to tell which texts it is going to need.
-struct Scout<'a> {
-    history: &'a History<'a>,
-    queue: BinaryHeap<(i64, std::cmp::Reverse<usize>, Place, BlobId)>,
-    seen: HashSet<Place>,
-    found: VecDeque<BlobId>,
-}
-
-impl<'a> Scout<'a> {
-    fn new(history: &'a History<'a>, place: &Place, blob: BlobId) -> Result<Self, BlameError> {
-        let mut scout = Self { history, queue: BinaryHeap::new(), seen: HashSet::new(), found: VecDeque::new() };
-        scout.add(place.clone(), blob)?;
-        Ok(scout)
-    }
-
-    fn add(&mut self, place: Place, blob: BlobId) -> Result<(), GitError> {
-        if self.seen.insert(place.clone()) {
-            let seconds = place.commit(self.history)?.seconds;
-            self.queue.push((seconds, std::cmp::Reverse(self.seen.len()), place, blob));
-        }
-        Ok(())
-    }
-
-    /// The next text, as far as paths stay the same.
-    fn next(&mut self) -> Result<Option<BlobId>, GitError> {
-        while self.found.is_empty() {
-            let Some((_, _, place, blob)) = self.queue.pop() else { return Ok(None) };
-            let mut parents = Vec::new();
-            for parent in place.commit(self.history)?.parents {
-                if let Some(there) = self.history.blob_at(parent, &place.path)? {
-                    parents.push((Place { commit: Some(parent), path: Arc::clone(&place.path) }, there));
-                }
-            }
-            if let Some(at) = parents.iter().position(|(_, there)| *there == blob) {
-                parents = vec![parents.swap_remove(at)];
-            }
-            for (parent, there) in parents {
-                if there != blob {
-                    self.found.push_back(there);
-                }
-                self.add(parent, there)?;
-            }
-        }
-        Ok(self.found.pop_front())
-    }
 }
