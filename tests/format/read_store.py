@@ -9,6 +9,7 @@ of their objects. zstd frames are decoded by Python 3.14 or by the program `zstd
 """
 
 import argparse
+import collections
 import hashlib
 import json
 import pathlib
@@ -22,7 +23,7 @@ RECORD_BYTES = 46
 FOOTER_BYTES = 64
 DEPTH_MAX = 64
 BLOCK, RECIPE = 1, 2
-RAW, ZERO, F = 0, 1, 2
+RAW, ZERO, F, C = 0, 1, 2, 3
 PLANE_RAW, PLANE_FILL, PLANE_ZSTD, PLANE_SPARSE = 0, 1, 2, 3
 
 try:
@@ -148,31 +149,55 @@ def decode(codec, payload, length, base):
     if codec == ZERO:
         must(not payload, "a zero block has no payload")
         return bytes(length)
-    must(codec == F, "an unknown codec")
+    must(codec in (F, C), "an unknown codec")
     reader = Bytes(payload)
     header = reader.byte()
     width, tail_len = 1 << (header & 3), header >> 3
     must(header < 0x40 and tail_len == length % width, "a reserved bit, or a wrong tail")
     must(bool(header & 4) == (base is not None), "a delta and its base")
+    class_count = reader.byte() if codec == C else None
     tail = reader.take(tail_len)
     count = length // width
-    planes = [plane(reader, count) for _ in range(width)] if count else []
+    if codec == F:
+        order, parts = range(count), [count] if count else []
+    else:
+        must(base is not None and 1 <= class_count <= 64, "sorted differences without a base, or of too many classes")
+        order, parts = classes(base, width, count, class_count)
+    words = b"".join(interleaved([plane(reader, part) for _ in range(width)]) for part in parts)
     must(reader.at == len(payload), "a payload goes on after its end")
 
-    whole = bytearray(count * width)
-    for index, content in enumerate(planes):
-        whole[index::width] = content
     mask, top = (1 << 8 * width) - 1, 8 * width - 1
-    out = bytearray()
-    for at in range(0, len(whole), width):
-        z = int.from_bytes(whole[at : at + width], "little")
+    out = bytearray(count * width)
+    for place, element in enumerate(order):
+        z = int.from_bytes(words[place * width : (place + 1) * width], "little")
+        at = element * width
         if base is not None:
             difference = z >> 1 ^ (mask if z & 1 else 0)
             z = int.from_bytes(base[at : at + width], "little") + difference & mask
         elif width > 1:
             z = z >> 1 | (z & 1) << top
-        out += z.to_bytes(width, "little")
+        out[at : at + width] = z.to_bytes(width, "little")
     return bytes(out) + tail
+
+
+def classes(base, width, count, class_count):
+    """The elements of a base in the order of their classes, and how many each class has, without the empty ones."""
+    shift, mask = (8 * width - 12, 2047) if width > 1 else (0, 127)
+    contexts = [int.from_bytes(base[at * width : (at + 1) * width], "little") >> shift & mask for at in range(count)]
+    before, class_of = 0, {}
+    for context, occurrences in sorted(collections.Counter(contexts).items()):
+        class_of[context] = before * class_count // count
+        before += occurrences
+    order = sorted(range(count), key=lambda element: class_of[contexts[element]])
+    sizes = collections.Counter(class_of[context] for context in contexts)
+    return order, [sizes[number] for number in sorted(sizes)]
+
+
+def interleaved(planes):
+    whole = bytearray(len(planes) * len(planes[0]))
+    for index, content in enumerate(planes):
+        whole[index :: len(planes)] = content
+    return bytes(whole)
 
 
 def plane(reader, count, kinds=(PLANE_RAW, PLANE_FILL, PLANE_ZSTD, PLANE_SPARSE)):

@@ -3,7 +3,8 @@
 //! Weights look random to a general compressor, because a float spreads what is predictable (sign, exponent) and what is
 //! not (mantissa) over bytes that follow each other. The codec transforms elements and splits them into byte planes
 //! (`planes.rs`), then writes every plane as its statistics call for (`plane.rs`). A block that changed little since a
-//! base block of the same length is written as the difference. `docs/FORMAT.md` has the bytes.
+//! base block of the same length is written as the difference; given time, sorted by the base's exponents
+//! (`classes.rs`). `docs/FORMAT.md` has the bytes.
 //!
 //! **Limitations.** Order-0 statistics only: what one element tells about its neighbour is not used. A delta is element
 //! by element, so rows that moved find no match.
@@ -12,12 +13,14 @@ use self::histogram::{Histogram, sample};
 use self::plane::{PlaneDecoder, PlaneEncoder};
 use self::reader::Reader;
 
+mod classes;
 mod frame;
 mod histogram;
 mod huffman;
 mod plane;
 mod planes;
 mod reader;
+mod sorted;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +37,8 @@ pub enum Codec {
     Zero = 1,
     /// As coded byte planes, of the elements or of their differences to a base.
     F = 2,
+    /// As coded byte planes of the differences to a base, sorted by what the base says of their size.
+    C = 3,
 }
 
 impl Codec {
@@ -43,6 +48,7 @@ impl Codec {
             0 => Some(Self::Raw),
             1 => Some(Self::Zero),
             2 => Some(Self::F),
+            3 => Some(Self::C),
             _ => None,
         }
     }
@@ -239,6 +245,7 @@ impl Decoder {
             Codec::Raw => out.copy_from_slice(reader.take(out.len())?),
             Codec::Zero => out.fill(0),
             Codec::F => self.decode_f(&mut reader, base, out)?,
+            Codec::C => self.decode_c(&mut reader, base, out)?,
         }
         match reader.0.len() {
             0 => Ok(()),

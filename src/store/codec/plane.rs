@@ -33,6 +33,11 @@ const REPEATS_SHARE_MIN: f64 = 0.9;
 /// gains one hundredth more and costs a third of the speed.
 const SPARSE_SHARE_MIN: f64 = 0.5;
 
+/// Given time, a bitmap or a search for repeats is kept where it brings a plane below this share, as it is slower to read.
+const SLOWER_GAIN_MAX: f64 = 0.985;
+/// Below this share of zeros a bitmap never gains as much.
+const SPARSE_SHARE_WORTH_TRYING: f64 = 0.2;
+
 /// Where to look whether a plane of bytes repeats itself: this much from its middle.
 const PROBE_BYTES: usize = 16 << 10;
 /// Repeats are worth it when they bring the probe below this share of its order-0 entropy.
@@ -61,6 +66,9 @@ pub(super) struct PlaneEncoder {
     frame: Vec<u8>,
     bitmap: Vec<u8>,
     nonzero: Vec<u8>,
+    other: Vec<u8>,
+    /// Count all of a plane instead of a sample, and try what the counts would advise against.
+    pub(super) thorough: bool,
 }
 
 impl PlaneEncoder {
@@ -72,12 +80,18 @@ impl PlaneEncoder {
             frame: Vec::new(),
             bitmap: Vec::new(),
             nonzero: Vec::new(),
+            other: Vec::new(),
+            thorough: false,
         }
     }
 
     /// Appends `plane` to `out`. With `probe` it is first looked at for repeats, as in text and tables; the planes of
     /// wider elements have none worth the time.
     pub(super) fn encode(&mut self, plane: &[u8], probe: bool, out: &mut Vec<u8>) {
+        if self.thorough {
+            self.encode_thoroughly(plane, out);
+            return;
+        }
         let sample = Histogram::of_sample(plane);
         let zeros = sample.counts[0] as usize;
         if probe && self.repeats_pay(plane) {
@@ -87,6 +101,33 @@ impl PlaneEncoder {
         } else {
             self.encode_dense(plane, &sample, false, out);
         }
+    }
+
+    /// Appends `plane` in about the smallest way there is.
+    fn encode_thoroughly(&mut self, plane: &[u8], out: &mut Vec<u8>) {
+        let all = Histogram::of(plane);
+        let start = out.len();
+        self.encode_dense(plane, &all, false, out);
+        let zeros = all.counts[0] as f64 / all.total as f64;
+        let is_mixed = all.max() < all.total;
+        let tries = [
+            (Self::encode_with_repeats as fn(&mut Self, &[u8], &Histogram, &mut Vec<u8>), true),
+            (|encoder, plane, _, out| encoder.encode_sparse(plane, out), zeros >= SPARSE_SHARE_WORTH_TRYING),
+        ];
+        let mut other = std::mem::take(&mut self.other);
+        for (encode, _) in tries.into_iter().filter(|(_, is_worth_it)| is_mixed && *is_worth_it) {
+            other.clear();
+            encode(self, plane, &all, &mut other);
+            if other.len() as f64 <= (out.len() - start) as f64 * SLOWER_GAIN_MAX {
+                out.truncate(start);
+                out.extend_from_slice(&other);
+            }
+        }
+        self.other = other;
+    }
+
+    fn encode_with_repeats(&mut self, plane: &[u8], all: &Histogram, out: &mut Vec<u8>) {
+        self.encode_dense(plane, all, true, out);
     }
 
     fn repeats_pay(&mut self, plane: &[u8]) -> bool {
@@ -202,6 +243,18 @@ pub(super) struct PlaneDecoder {
 impl PlaneDecoder {
     pub(super) fn new() -> Self {
         Self { context: DCtx::create(), bitmap: Vec::new(), nonzero: Vec::new() }
+    }
+
+    /// Fills `plane`.
+    pub(super) fn decode_into(&mut self, reader: &mut Reader<'_>, plane: &mut [u8]) -> Result<(), CodecError> {
+        match reader.0 {
+            [RAW, ..] => {
+                reader.take(1)?;
+                plane.copy_from_slice(reader.take(plane.len())?);
+                Ok(())
+            }
+            _ => self.decode(reader, plane).map(drop),
+        }
     }
 
     /// Reads a plane of `buffer.len()` bytes: in place when it stands raw in the payload, else through `buffer`.

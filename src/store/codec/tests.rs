@@ -52,8 +52,14 @@ fn block(fill: Fill, len: usize, seed: u64) -> Vec<u8> {
 }
 
 fn round_trip(plain: &[u8], word: usize, base: Option<&[u8]>) -> (Encoded, Vec<u8>) {
+    round_trip_by(Encoder::encode, plain, word, base)
+}
+
+type Encode = fn(&mut Encoder, &[u8], usize, Option<&[u8]>, &mut Vec<u8>) -> Encoded;
+
+fn round_trip_by(encode: Encode, plain: &[u8], word: usize, base: Option<&[u8]>) -> (Encoded, Vec<u8>) {
     let mut payload = vec![7; 3];
-    let encoded = Encoder::new().encode(plain, word, base, &mut payload);
+    let encoded = encode(&mut Encoder::new(), plain, word, base, &mut payload);
     assert_eq!(payload[..3], [7; 3], "the payload is appended");
     let payload = payload.split_off(3);
     assert!(payload.len() <= plain.len());
@@ -63,6 +69,13 @@ fn round_trip(plain: &[u8], word: usize, base: Option<&[u8]>) -> (Encoded, Vec<u
     Decoder::new().decode(encoded.codec, &payload, given, &mut out).expect("well-formed");
     assert!(out == plain, "{encoded:?} of {} bytes, word {word}", plain.len());
     (encoded, payload)
+}
+
+/// The payload of codec C, whether it pays or not.
+fn encode_c(plain: &[u8], word: usize, base: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    Encoder::new().encode_c(plain, word, base, &mut payload);
+    payload
 }
 
 fn any_word() -> impl Strategy<Value = usize> {
@@ -102,8 +115,30 @@ proptest! {
 
     #[test]
     fn any_bytes_round_trip(plain: Vec<u8>, word in any_word(), other: Vec<u8>) {
-        round_trip(&plain, word, None);
-        round_trip(&plain, word, Some(&other));
+        for encode in [Encoder::encode as Encode, Encoder::encode_smallest] {
+            round_trip_by(encode, &plain, word, None);
+            round_trip_by(encode, &plain, word, Some(&other));
+        }
+    }
+
+    /// With time, nothing becomes larger; and C comes back whether it pays or not.
+    #[test]
+    fn blocks_given_time_round_trip(
+        fill in any_fill(), len in any_len(), word in any_word(), how in 0..5_usize, seed: u64,
+    ) {
+        let len = len % 300_000;
+        let plain = block(fill, len, seed);
+        let base = base_of(&plain, how, seed ^ 1);
+        for base in [None, Some(&base[..])] {
+            let (_, quick) = round_trip(&plain, word, base);
+            let (_, small) = round_trip_by(Encoder::encode_smallest, &plain, word, base);
+            prop_assert!(small.len() <= quick.len());
+        }
+        if base.len() == len {
+            let mut out = vec![0xaa; len];
+            Decoder::new().decode(Codec::C, &encode_c(&plain, word, &base), Some(&base), &mut out).expect("well-formed");
+            prop_assert!(out == plain);
+        }
     }
 
     /// Our frames are zstd's: its own decoder reads them. Few symbols, steep and flat counts, all lengths.
@@ -136,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_is_refused_or_decoded(payload: Vec<u8>, codec in 0..3_u8, len in 0..5000_usize, base: bool) {
+    fn noise_is_refused_or_decoded(payload: Vec<u8>, codec in 0..4_u8, len in 0..5000_usize, base: bool) {
         let codec = Codec::from_byte(codec).expect("known");
         let base = vec![1; if base { len } else { 0 }];
         let mut out = vec![0; len];
@@ -152,8 +187,11 @@ proptest! {
         let mut decoder = Decoder::new();
         let mut out = vec![0; len];
         let mut random = Random(seed ^ 2);
-        for base in [None, Some(&base[..])] {
-            let (encoded, payload) = round_trip(&plain, word, base);
+        let tries: [(Encode, Option<&[u8]>); 3] =
+            [(Encoder::encode, None), (Encoder::encode, Some(&base)), (Encoder::encode_smallest, Some(&base))];
+        let tries = tries.map(|(encode, base)| (round_trip_by(encode, &plain, word, base), base));
+        let sorted = (Encoded { codec: Codec::C, delta: true }, encode_c(&plain, word, &base));
+        for ((encoded, payload), base) in tries.into_iter().chain([(sorted, Some(&base[..]))]) {
             if payload.is_empty() {
                 continue;
             }
@@ -178,10 +216,10 @@ proptest! {
 
 #[test]
 fn codecs_have_their_numbers() {
-    for codec in [Codec::Raw, Codec::Zero, Codec::F] {
+    for codec in [Codec::Raw, Codec::Zero, Codec::F, Codec::C] {
         assert_eq!(Codec::from_byte(codec as u8), Some(codec));
     }
-    assert_eq!(Codec::from_byte(3), None);
+    assert_eq!(Codec::from_byte(4), None);
 }
 
 #[test]
@@ -245,4 +283,46 @@ fn the_documented_example() {
     let (encoded, payload) = round_trip(&plain, 2, None);
     assert_eq!(encoded, Encoded { codec: Codec::F, delta: false });
     assert_eq!(payload, [0x09, 0x55, 0x01, 0x00, 0x01, 0x7f]);
+}
+
+/// Differences are large where the base is small and none where it is large, in no order: C tells them apart.
+#[test]
+fn small_weights_that_move_more_are_sorted_out() {
+    let mut random = Random(1);
+    let base: Vec<u16> =
+        (0..40_000).map(|_| 0x3c00 + (random.below(8) << 7) as u16 + random.below(128) as u16).collect();
+    let mut step = |weight: &u16| weight.wrapping_add((random.below(1024) >> ((weight >> 7) & 7)) as u16);
+    let plain: Vec<u16> = base.iter().map(&mut step).collect();
+    let bytes = |words: &[u16]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let (plain, base) = (bytes(&plain), bytes(&base));
+    let (encoded, small) = round_trip_by(Encoder::encode_smallest, &plain, 2, Some(&base));
+    assert_eq!(encoded, Encoded { codec: Codec::C, delta: true });
+    let (_, quick) = round_trip(&plain, 2, Some(&base));
+    assert!(small.len() * 10 < quick.len() * 9, "{} of {}", small.len(), quick.len());
+}
+
+#[test]
+fn classes_and_base_of_c_are_checked() {
+    let base = [1; 16];
+    let mut out = [0; 16];
+    let mut decode = |payload: &[u8], base: Option<&[u8]>| Decoder::new().decode(Codec::C, payload, base, &mut out);
+    // Eight equal elements of the base are one class: two planes.
+    let payload = [0x05, 16, 1, 0, 1, 0];
+    assert_eq!(decode(&payload, Some(&base)), Ok(()));
+    assert_eq!(decode(&payload, None), Err(CodecError::Base));
+    assert_eq!(decode(&payload, Some(&base[1..])), Err(CodecError::Base));
+    for (at, byte) in [(0, 0x01), (0, 0x0d), (0, 0x45), (1, 0), (1, 65)] {
+        let mut broken = payload;
+        broken[at] = byte;
+        assert!(matches!(decode(&broken, Some(&base)), Err(CodecError::Malformed(_))), "{broken:?}");
+    }
+    assert_eq!(decode(&payload[..5], Some(&base)), Err(CodecError::Truncated));
+}
+
+/// The bytes that `docs/FORMAT.md` shows for C.
+#[test]
+fn the_documented_example_of_c() {
+    let base = [0x80, 0x3f, 0x00, 0x3e, 0x80, 0x3f, 0x80, 0x3f, 0x55];
+    let plain = [0x80, 0x3f, 0x05, 0x3e, 0x80, 0x3f, 0x80, 0x3f, 0x56];
+    assert_eq!(encode_c(&plain, 2, &base), [0x0d, 0x10, 0x56, 0x01, 0x0a, 0x01, 0x00, 0x01, 0x00, 0x01, 0x00]);
 }

@@ -1,11 +1,12 @@
 //! The block codec: any block comes back, any payload is survived.
 
-use git_model::store::codec::{Codec, Decoder, Encoder};
+use git_model::store::codec::{Codec, Decoder, Encoded, Encoder};
 
 use super::take;
 
 /// Blocks of these tests reach past three of zstd's blocks in each of several planes, and stay fast.
 const LEN_MAX: usize = 600 << 10;
+const THOROUGH_LEN_MAX: usize = 100 << 10;
 
 /// The first bytes say what to make of the others: element width, how far to stretch them, what the base is.
 pub fn round_trip(mut bytes: &[u8]) {
@@ -15,15 +16,27 @@ pub fn round_trip(mut bytes: &[u8]) {
     let plain = stretch(bytes, len % LEN_MAX, noise);
     let base = base(&plain, base_kind, noise);
 
+    let quick = round_trip_by(Encoder::encode, &plain, word, base.as_deref(), noise);
+    // Given time, which the largest take too much of for a test.
+    if plain.len() <= THOROUGH_LEN_MAX {
+        let small = round_trip_by(Encoder::encode_smallest, &plain, word, base.as_deref(), noise);
+        assert!(small <= quick, "with time, nothing becomes larger");
+    }
+}
+
+type Encode = fn(&mut Encoder, &[u8], usize, Option<&[u8]>, &mut Vec<u8>) -> Encoded;
+
+/// Returns the payload's length.
+fn round_trip_by(encode: Encode, plain: &[u8], word: usize, base: Option<&[u8]>, noise: u8) -> usize {
     let mut encoder = Encoder::new();
     let (mut payload, mut second) = (Vec::new(), vec![7; 3]);
-    let encoded = encoder.encode(&plain, word, base.as_deref(), &mut payload);
-    assert_eq!(encoder.encode(&plain, word, base.as_deref(), &mut second), encoded, "an encoder keeps no state");
+    let encoded = encode(&mut encoder, plain, word, base, &mut payload);
+    assert_eq!(encode(&mut encoder, plain, word, base, &mut second), encoded, "an encoder keeps no state");
     assert!(second[..3] == [7; 3] && second[3..] == payload, "an encoder appends, and keeps no state");
     assert!(payload.len() <= plain.len(), "{} bytes of {}", payload.len(), plain.len());
     assert!(!encoded.delta || base.is_some());
 
-    let given = if encoded.delta { base.as_deref() } else { None };
+    let given = if encoded.delta { base } else { None };
     let mut out = vec![0xaa; plain.len()];
     let mut decoder = Decoder::new();
     decoder.decode(encoded.codec, &payload, given, &mut out).expect("a payload of our own");
@@ -36,6 +49,7 @@ pub fn round_trip(mut bytes: &[u8]) {
     }
     payload.push(0);
     decoder.decode(encoded.codec, &payload, given, &mut out).expect_err("a payload with a byte too many");
+    payload.len() - 1
 }
 
 /// The first bytes say how the others are to be decoded.
