@@ -18,6 +18,7 @@ pub mod history;
 pub mod hooks;
 pub mod index_stat;
 pub mod install;
+pub mod log;
 mod parameters;
 mod pkt_line;
 pub mod reachable;

@@ -280,7 +280,7 @@ fn existing(common_dir: &Path, names: &BTreeSet<String>) -> Result<BTreeSet<Stri
 }
 
 /// A git at work.
-struct Process {
+pub(super) struct Process {
     child: Child,
     args: String,
     stderr: Option<std::thread::JoinHandle<String>>,
@@ -288,7 +288,7 @@ struct Process {
 }
 
 impl Process {
-    fn start(git_dir: &Path, args: &[&str]) -> Result<Self, GitError> {
+    pub(super) fn start(git_dir: &Path, args: &[&str]) -> Result<Self, GitError> {
         Self::start_reading(git_dir, args, Stdio::piped())
     }
 
@@ -319,7 +319,7 @@ impl Process {
         self.child.stdin.take().ok_or_else(|| self.failed("its input is closed"))
     }
 
-    fn output(&mut self) -> Result<ChildStdout, GitError> {
+    pub(super) fn output(&mut self) -> Result<ChildStdout, GitError> {
         self.child.stdout.take().ok_or_else(|| self.failed("its output is closed"))
     }
 
@@ -341,7 +341,7 @@ impl Process {
     }
 
     /// Everything it prints, when it has ended.
-    fn lines(&mut self) -> Result<Vec<String>, GitError> {
+    pub(super) fn lines(&mut self) -> Result<Vec<String>, GitError> {
         drop(self.child.stdin.take());
         let mut output = self.output()?;
         let mut text = String::new();
@@ -354,7 +354,7 @@ impl Process {
         GitError::Command { args: self.args.clone(), why: why.to_string() }
     }
 
-    fn finish(&mut self) -> Result<(), GitError> {
+    pub(super) fn finish(&mut self) -> Result<(), GitError> {
         let status = self.child.wait().map_err(|error| self.failed(error))?;
         drop(self.feeder.take().map(std::thread::JoinHandle::join));
         let said = self.stderr.take().and_then(|stderr| stderr.join().ok()).unwrap_or_default();

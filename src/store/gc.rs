@@ -21,15 +21,18 @@ use self::copy::Copied;
 use self::mark::{Marked, Marks};
 use self::plan::{Fate, PackFacts};
 use self::sweep::Sweep;
+use super::lineage::Step;
 use super::roots::RootsError;
-use super::{Store, StoreError};
+use super::{Store, StoreError, superseded};
 use crate::id::ObjectId;
 use crate::progress::Progress;
 
 mod copy;
 mod grace;
+mod levels;
 mod mark;
 mod plan;
+mod recode;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -37,6 +40,7 @@ pub(super) mod tidy;
 
 pub use grace::Grace;
 pub use plan::PackSizes;
+pub use recode::Recoded;
 
 /// With a shorter grace period than this, no git command may be at work.
 const GRACE_OF_COMMANDS: Duration = Duration::from_secs(60 * 60);
@@ -50,6 +54,14 @@ pub trait Roots {
     /// Whenever an object may have been left out.
     fn for_each(&self, visit: &mut dyn FnMut(ObjectId)) -> Result<(), RootsError>;
 
+    /// Calls `visit` with every version of every model, such that each comes after the one it is likely to be much like.
+    ///
+    /// # Errors
+    /// A history that cannot be walked.
+    fn steps(&self, _visit: &mut dyn FnMut(Step)) -> Result<(), RootsError> {
+        Ok(())
+    }
+
     /// Locks of commands that may be about to name more objects.
     fn commands_at_work(&self) -> Vec<PathBuf>;
 }
@@ -61,6 +73,8 @@ pub struct Options {
     pub grace: Duration,
     /// Only tell what would be done.
     pub dry_run: bool,
+    /// Write all that is kept anew, as small as it can be.
+    pub aggressive: bool,
     /// The time that ages count from.
     pub now: SystemTime,
     /// How large packs should be.
@@ -70,7 +84,7 @@ pub struct Options {
 impl Options {
     /// With packs of the usual size, from now.
     pub fn new(grace: Grace, dry_run: bool) -> Self {
-        Self { grace: grace.duration(), dry_run, now: SystemTime::now(), sizes: PackSizes::DEFAULT }
+        Self { grace: grace.duration(), dry_run, aggressive: false, now: SystemTime::now(), sizes: PackSizes::DEFAULT }
     }
 }
 
@@ -93,6 +107,8 @@ pub struct Report {
     pub spared_packs: u64,
     /// Leftovers of interrupted commands that were removed.
     pub leftovers: u64,
+    /// What was written anew, if that was asked for.
+    pub recoded: Option<Recoded>,
     /// Packs with damaged entries, and what is wrong with them. They stay as they are.
     pub damaged: Vec<(PathBuf, String)>,
 }
@@ -147,8 +163,11 @@ pub fn gc(store: &Store, roots: &dyn Roots, options: &Options, progress: &dyn Pr
     let mut marks = open_packs(store, options)?;
     mark(&mut marks, roots, progress)?;
     refuse_if_quarantined(store, marks.missing)?;
-    let fates = settle_fates(&mut marks, options)?;
+    let (copied, recoded) =
+        if options.aggressive { recode(store, &marks, options, roots, progress)? } else { (None, None) };
+    let fates = if copied.is_some() { recode::fates(&marks) } else { settle_fates(&mut marks, options)? };
     let mut report = report_plan(&marks, &fates, options);
+    report.recoded = recoded;
     let leftovers = tidy::leftovers(store.dir(), options.now);
     report.leftovers = leftovers.len() as u64;
     if options.dry_run {
@@ -156,13 +175,18 @@ pub fn gc(store: &Store, roots: &dyn Roots, options: &Options, progress: &dyn Pr
     }
     // What cannot be removed is no worse than before.
     leftovers.iter().for_each(|path| drop(std::fs::remove_file(path)));
-    if fates.iter().any(|fate| *fate != Fate::Stay) {
+    if let Some(copied) = copied {
+        sweep(store, &marks, &fates, copied, roots, &mut report)?;
+    } else if fates.iter().any(|fate| *fate != Fate::Stay) {
         carry_out(store, &marks, &fates, options, roots, progress, &mut report)?;
     }
     Ok(report)
 }
 
 fn open_packs(store: &Store, options: &Options) -> Result<Marks, StoreError> {
+    if superseded::is_there(store) {
+        drop(store.lock_exclusive()?);
+    }
     store.rescan()?;
     let young_since = options.now.checked_sub(options.grace);
     let packs = store.own_pack_paths()?;
@@ -192,6 +216,30 @@ fn refuse_if_quarantined(store: &Store, missing: u64) -> Result<(), GcError> {
     let quarantine = store.dir().join("quarantine");
     let has_packs = std::fs::read_dir(&quarantine).is_ok_and(|mut entries| entries.next().is_some());
     if missing > 0 && has_packs { Err(GcError::Quarantine { missing, quarantine }) } else { Ok(()) }
+}
+
+/// Encodes all that is kept anew, or tells that it would.
+fn recode(
+    store: &Store,
+    marks: &Marks,
+    options: &Options,
+    roots: &dyn Roots,
+    progress: &dyn Progress,
+) -> Result<(Option<Copied>, Option<Recoded>), GcError> {
+    let total = marks.packs.iter().map(|marked| marked.facts()).map(|facts| facts.live + facts.grace).sum();
+    if options.dry_run {
+        return Ok((None, Some(Recoded { bytes_before: total, bytes_after: total, bytes_plain: 0 })));
+    }
+    refuse_if_full(&store.packs_dir(), total)?;
+    match recode::recode(store, marks, options, roots, progress) {
+        Ok((copied, recoded)) => Ok((copied, Some(recoded))),
+        // The collection as usual copies what is good, and tells of what is not.
+        Err(GcError::Store(error @ (StoreError::Corrupt { .. } | StoreError::MissingBlock(_)))) => {
+            progress.warn(&format!("nothing was encoded anew, as there is damage: {error}"));
+            Ok((None, None))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Plans until nothing changes: a pack that stays keeps its useless entries too, and these may need others, which must
@@ -254,8 +302,18 @@ fn carry_out(
     progress.begin("rewriting packs", Some(total));
     let copied = copy::copy(store, &sources, options.sizes.bytes_max, progress);
     progress.end();
-    let Copied { packs: written, damaged } = copied?;
+    sweep(store, marks, fates, copied?, roots, report)
+}
 
+fn sweep(
+    store: &Store,
+    marks: &Marks,
+    fates: &[Fate],
+    copied: Copied,
+    roots: &dyn Roots,
+    report: &mut Report,
+) -> Result<(), GcError> {
+    let Copied { packs: written, damaged } = copied;
     let returned = || {
         let mut returned = Vec::new();
         roots.for_each(&mut |id| {
@@ -265,13 +323,14 @@ fn carry_out(
         })?;
         Ok(returned)
     };
-    let doomed = sources.into_iter().chain(with_fate(Fate::Delete).map(|(marked, _)| marked));
+    let doomed = marks.packs.iter().zip(fates).filter(|(_, fate)| **fate != Fate::Stay).map(|(marked, _)| marked);
     let swept = Sweep {
         store,
         planned: &marks.packs,
         doomed: doomed.map(|marked| marked.pack.path().to_owned()).collect(),
         written: &written,
         damaged: damaged.iter().map(|(path, _)| path.clone()).collect::<HashSet<_>>(),
+        at_once: report.recoded.is_some(),
     }
     .run(returned)?;
     store.rescan()?;

@@ -12,20 +12,31 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::fs::FlockOperation;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, superseded};
 
 /// Held until dropped.
 pub struct Lock(#[allow(dead_code)] File);
 
 impl Store {
-    /// Waits until no `gc` is deleting.
+    /// Waits until no `gc` is deleting, and finishes what one that was killed has left to delete.
     pub(crate) fn lock_shared(&self) -> Result<Lock, StoreError> {
-        self.lock("lock", FlockOperation::LockShared)
+        loop {
+            let lock = self.lock("lock", FlockOperation::LockShared)?;
+            if !superseded::is_there(self) {
+                return Ok(lock);
+            }
+            drop(lock);
+            drop(self.lock_exclusive()?);
+        }
     }
 
-    /// Waits until no writer is publishing.
+    /// Waits until no writer is publishing, and finishes as [`Store::lock_shared`] does.
     pub(crate) fn lock_exclusive(&self) -> Result<Lock, StoreError> {
-        self.lock("lock", FlockOperation::LockExclusive)
+        let lock = self.lock("lock", FlockOperation::LockExclusive)?;
+        if superseded::is_there(self) {
+            superseded::finish(self)?;
+        }
+        Ok(lock)
     }
 
     /// Keeps every other `gc` and repair away, without waiting.

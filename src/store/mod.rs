@@ -23,6 +23,7 @@ pub mod fsck;
 pub mod gc;
 pub mod health;
 mod ingest;
+pub mod lineage;
 mod lock;
 mod map;
 mod measure;
@@ -33,6 +34,7 @@ mod permissions;
 mod read;
 mod recipe;
 pub mod roots;
+mod superseded;
 #[cfg(test)]
 mod testing;
 mod writer;
@@ -195,7 +197,7 @@ impl Store {
 
     /// Where this store's own packs are, newest first.
     pub(crate) fn own_pack_paths(&self) -> Result<Vec<PathBuf>, StoreError> {
-        list_packs(&self.packs_dir())
+        list_packs(&self.0.dir)
     }
 
     /// The store's folder.
@@ -222,7 +224,7 @@ impl Store {
             self.packs().packs.iter().map(|pack| (pack.path().to_owned(), Arc::clone(pack))).collect();
         let mut packs = Vec::new();
         for dir in std::iter::once(&self.0.dir).chain(&self.0.alternates) {
-            for path in list_packs(&dir.join("packs"))? {
+            for path in list_packs(dir)? {
                 match known.get(&path) {
                     Some(pack) => packs.push(Arc::clone(pack)),
                     // A pack that vanished meanwhile or is damaged has nothing to offer.
@@ -349,8 +351,9 @@ fn recipe_in(id: ObjectId, path: &Path, entry: &pack::Entry, bytes: &[u8]) -> Re
     recipe.ok_or_else(|| corrupt("the list of blocks is not what was written"))
 }
 
-/// The packs in a folder, newest first (what is asked for is mostly what came last); none if there is no folder.
-fn list_packs(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+/// The packs of the store in a folder, newest first (what is asked for is mostly what came last); none if there is none.
+fn list_packs(store_dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let dir = &store_dir.join("packs");
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -365,6 +368,8 @@ fn list_packs(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
             packs.push((modified, path));
         }
     }
+    let superseded = superseded::read(store_dir)?;
+    packs.retain(|(_, path)| path.file_name().is_some_and(|name| !superseded.contains(name)));
     packs.sort_by(|a, b| b.cmp(a));
     Ok(packs.into_iter().map(|(_, path)| path).collect())
 }

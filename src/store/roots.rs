@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::gc::Roots;
+use super::lineage::{self, Step};
 use crate::git::{BlobId, GitError, reachable};
 use crate::id::ObjectId;
 use crate::manifest::{BYTES_MAX, Manifest, PREFIX, ParseError, VERSION};
@@ -59,6 +60,10 @@ impl Roots for History {
             (None, Err(source)) => Err(RootsError::Unreadable { blob: kept.blob, source }),
             (None, Ok(_)) => Ok(()),
         })
+    }
+
+    fn steps(&self, visit: &mut dyn FnMut(Step)) -> Result<(), RootsError> {
+        lineage::steps(&self.common_dir, visit)
     }
 
     fn commands_at_work(&self) -> Vec<PathBuf> {

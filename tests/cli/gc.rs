@@ -5,6 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
+use git_model::manifest::Manifest;
+use git_model::store::pack::{Entry, Pack};
+use git_model::store::{Kind, Recipe};
+
 use crate::support::{Env, Outcome, Repo, Tensor, is_manifest, noise, safetensors};
 
 /// Two tensors; versions differ in one of them.
@@ -306,4 +310,135 @@ fn killed_at_any_time_it_loses_nothing() {
     gc(&repo);
     assert_eq!(packs(&repo).len(), 1);
     (1..=4).for_each(|version| assert_checks_out(&repo, &format!("main~{}", 4 - version), version));
+}
+
+/// A tensor of 20,000 elements of which each version moves all a little, the more the smaller they are; and one that is
+/// always the same.
+fn trained(version: u64) -> Vec<u8> {
+    let still = noise(2_000, 7);
+    let mut moving = Vec::new();
+    for (at, pair) in noise(20_000, 3).chunks_exact(2).enumerate() {
+        let weight = 0x3c00 | u16::from_le_bytes([pair[0], pair[1]]) & 0x3ff;
+        let steps = (0..version)
+            .map(|step| (at as u64 * 37 + step * 101) % (1 + (7 - u64::from(weight >> 7 & 7)).pow(2)))
+            .sum::<u64>();
+        moving.extend((weight + steps as u16).to_le_bytes());
+    }
+    safetensors(&[
+        Tensor { name: "moving", dtype: "BF16", shape: &[20_000], bytes: &moving },
+        Tensor { name: "still", dtype: "BF16", shape: &[2_000], bytes: &still },
+    ])
+}
+
+fn commit_trained(repo: &Repo<'_>, version: u64) {
+    repo.write("m.safetensors", &trained(version));
+    repo.commit(&format!("trained {version}"));
+}
+
+#[track_caller]
+fn assert_trained(repo: &Repo<'_>, revision: &str, version: u64) {
+    let _ = std::fs::remove_file(repo.path("m.safetensors"));
+    repo.git(&["checkout", "-q", revision, "--", "m.safetensors"]).ok();
+    assert!(repo.read("m.safetensors") == trained(version), "{revision} is not version {version}");
+}
+
+/// How many deltas the deepest block of a revision's tensors has below it.
+fn depth(repo: &Repo<'_>, revision: &str) -> u8 {
+    let packs: Vec<Pack> = packs(repo).iter().map(|path| Pack::open(path).expect("a pack")).collect();
+    let manifest = Manifest::parse(&repo.blob(revision, "m.safetensors")).expect("a manifest");
+    let mut entry = Vec::new();
+    let mut deepest = 0;
+    for tensor in manifest.tensors() {
+        let (pack, record) = packs
+            .iter()
+            .find_map(|pack| Some((pack, pack.find(tensor.sha256.as_bytes(), Kind::Recipe)?)))
+            .expect("a recipe");
+        pack.read_entry(&File::open(pack.path()).expect("opened"), &record, &mut entry).expect("read");
+        let payload = Entry::parse(&entry).expect("an entry").payload;
+        for (block, _) in Recipe::decode(tensor.sha256, &entry[payload]).expect("a recipe").blocks {
+            let copies = packs.iter().filter_map(|pack| pack.find(block.as_bytes(), Kind::Block));
+            deepest = deepest.max(copies.map(|record| record.depth).min().expect("a block"));
+        }
+    }
+    deepest
+}
+
+#[test]
+fn aggressive_brings_the_tips_near_and_makes_all_smaller() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    (1..=5).for_each(|version| commit_trained(&repo, version));
+    repo.git(&["checkout", "-q", "-b", "side", "main~2"]).ok();
+    (13..=16).for_each(|version| commit_trained(&repo, version));
+    repo.git(&["tag", "kept"]).ok();
+    commit_trained(&repo, 17);
+    repo.git(&["reset", "-q", "--hard", "HEAD~"]).ok();
+    repo.git(&["checkout", "-q", "main"]).ok();
+    // In the index only.
+    repo.write("m.safetensors", &trained(6));
+    repo.git(&["add", "-A"]).ok();
+    assert_eq!((depth(&repo, "main"), depth(&repo, "side")), (4, 6));
+    age(&repo);
+    let before = packs(&repo);
+
+    let dry = repo.model(&["gc", "--aggressive", "--dry-run"]).ok();
+    assert!(dry.stderr.contains("aggressive: would encode ") && dry.stderr.contains(" anew"), "{}", dry.stderr);
+    assert_eq!(packs(&repo), before);
+
+    let size = |repo: &Repo<'_>| packs(repo).iter().map(|pack| pack.metadata().expect("a pack").len()).sum::<u64>();
+    let usual = size(&repo);
+    let done = repo.model(&["gc", "--aggressive"]).ok();
+    assert!(done.stderr.contains("aggressive: ") && done.stderr.contains(" less than before"), "{}", done.stderr);
+    assert!(size(&repo) < usual * 9 / 10, "{} of {usual}", size(&repo));
+    assert_eq!(packs(&repo).len(), 1);
+    assert_eq!(depth(&repo, "main"), 0);
+    assert!(depth(&repo, "side") <= 2);
+    repo.model(&["fsck"]).ok();
+    let staged = repo.git(&["rev-parse", ":m.safetensors"]).ok().text().trim().to_owned();
+    repo.git(&["reset", "-q", "--hard"]).ok();
+    (1..=5).for_each(|version| assert_trained(&repo, &format!("main~{}", 5 - version), version));
+    (13..=16).for_each(|version| assert_trained(&repo, &format!("kept~{}", 16 - version), version));
+    assert_trained(&repo, "side@{1}", 17);
+    let bytes = repo.git(&["cat-file", "--filters", "--path=m.safetensors", &staged]).ok().stdout;
+    assert!(bytes == trained(6));
+
+    // What was staged goes. Then there is nothing more to gain, and nothing is touched.
+    repo.model(&["gc"]).ok();
+    let joined = packs(&repo);
+    let again = repo.model(&["gc", "--aggressive"]).ok();
+    assert!(again.stderr.contains("which cannot be made less"), "{}", again.stderr);
+    repo.model(&["gc"]).ok();
+    assert_eq!(packs(&repo), joined);
+
+    // And what comes after builds on it.
+    repo.git(&["reset", "-q", "--hard", "main"]).ok();
+    commit_trained(&repo, 7);
+    assert_eq!(depth(&repo, "main"), 1);
+    repo.model(&["fsck"]).ok();
+}
+
+#[test]
+fn killed_at_any_time_aggressive_loses_nothing() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    (1..=6).for_each(|version| commit_trained(&repo, version));
+    let saved: Vec<(PathBuf, Vec<u8>)> =
+        packs(&repo).into_iter().map(|path| (path.clone(), std::fs::read(path).expect("readable"))).collect();
+    for millis in (0..300).step_by(12) {
+        for pack in packs(&repo) {
+            std::fs::remove_file(pack).expect("removed");
+        }
+        let _ = std::fs::remove_file(repo.path(".git/model/superseded"));
+        saved.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).expect("written"));
+        age(&repo);
+        let mut command = env.command(env!("CARGO_BIN_EXE_git-model"), &repo.dir);
+        let mut child = command.args(["gc", "--aggressive"]).stderr(Stdio::null()).spawn().expect("started");
+        std::thread::sleep(Duration::from_millis(millis));
+        let _ = child.kill();
+        child.wait().expect("ended");
+        (1..=6).for_each(|version| assert_trained(&repo, &format!("main~{}", 6 - version), version));
+    }
+    repo.model(&["gc", "--aggressive"]).ok();
+    repo.model(&["fsck"]).ok();
+    assert_eq!(depth(&repo, "main"), 0);
 }

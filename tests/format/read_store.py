@@ -77,8 +77,11 @@ class Store:
     def __init__(self, folders):
         self.entries = {}
         for folder in folders:
+            note = folder / "superseded"
+            superseded = note.read_text().split() if note.exists() else []
             for path in sorted((folder / "packs").glob("*.pack")):
-                self.open(path)
+                if path.stem not in superseded:
+                    self.open(path)
 
     def open(self, path):
         with path.open("rb") as file:
@@ -98,7 +101,9 @@ class Store:
             before = entry_id
             offset, length = int.from_bytes(record[32:38], "little"), int.from_bytes(record[38:42], "little")
             must(offset + length <= index_at, f"{path}: an entry lies outside")
-            self.entries[kind, entry_id] = path, offset, length, record[43], record[44]
+            known = self.entries.get((kind, entry_id))
+            if known is None or record[44] < known[4]:
+                self.entries[kind, entry_id] = path, offset, length, record[43], record[44]
 
     def payload(self, kind, entry_id):
         """Codec, plain length, base and payload of an entry."""

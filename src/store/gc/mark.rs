@@ -166,7 +166,7 @@ impl Marks {
     }
 
     /// The copy of an entry that is to be kept: pack and place.
-    fn find(&self, id: &EntryId, kind: Kind) -> Option<(usize, usize)> {
+    pub fn find(&self, id: &EntryId, kind: Kind) -> Option<(usize, usize)> {
         self.find_among(id, kind, |_| true)
     }
 

@@ -14,7 +14,7 @@ use super::mark::{Marked, read_base, read_recipe};
 use crate::atomic_file::{open_folder, sync_folder};
 use crate::id::ObjectId;
 use crate::store::pack::{EntryId, Kind, Pack, Record};
-use crate::store::{BlockReader, Store, StoreError};
+use crate::store::{BlockReader, Store, StoreError, superseded};
 
 /// What the plan was made of and has come to.
 pub struct Sweep<'a> {
@@ -28,6 +28,8 @@ pub struct Sweep<'a> {
     pub written: &'a [Arc<Pack>],
     /// Doomed packs with damaged entries: they stay.
     pub damaged: HashSet<PathBuf>,
+    /// What is written has other bases than what is doomed: nothing may go unless all of it does.
+    pub at_once: bool,
 }
 
 /// What came of it.
@@ -58,6 +60,14 @@ impl Sweep<'_> {
             survey.need(id.as_bytes(), Kind::Recipe);
         }
         survey.settle(self.store)?;
+        if self.at_once {
+            swept.deleted.extend(survey.doomed);
+            swept.spared = doomed_before - swept.deleted.len() as u64;
+            if !swept.deleted.is_empty() {
+                superseded::delete(self.store, &swept.deleted)?;
+            }
+            return Ok(swept);
+        }
         let folder_path = self.store.packs_dir();
         for path in survey.doomed {
             std::fs::remove_file(&path).map_err(|source| StoreError::io("delete", &path, source))?;

@@ -53,7 +53,7 @@ impl Progress for TestRoots<'_> {
 
 fn options(grace_days: u32) -> Options {
     let sizes = PackSizes::DEFAULT;
-    Options { grace: grace_days * DAY, dry_run: false, now: SystemTime::now(), sizes }
+    Options { grace: grace_days * DAY, dry_run: false, aggressive: false, now: SystemTime::now(), sizes }
 }
 
 fn collect(store: &Store, roots: &TestRoots<'_>, grace_days: u32) -> Result<Report, GcError> {
