@@ -89,14 +89,14 @@ fn tell_recoded(recoded: Recoded, dry_run: bool, ui: &Ui) {
     let saved = bytes_before - bytes_after;
     ui.note(&match () {
         () if dry_run => {
-            format!("aggressive: would encode {} anew; what that saves, only doing it tells", ui::bytes(bytes_before))
+            format!("aggressive: would encode {} anew; what that saves, only doing it tells", ui.bytes(bytes_before))
         }
-        () if saved == 0 => format!("aggressive: {} stored, which cannot be made less", ui::bytes(bytes_before)),
+        () if saved == 0 => format!("aggressive: {} stored, which cannot be made less", ui.bytes(bytes_before)),
         () => format!(
             "aggressive: {} stored of {}, {} ({:.1} %) less than before",
-            ui::bytes(bytes_after),
-            ui::bytes(bytes_plain),
-            ui::bytes(saved),
+            ui.bytes(bytes_after),
+            ui.bytes(bytes_plain),
+            ui.bytes(saved),
             100.0 * saved as f64 / bytes_before as f64
         ),
     });

@@ -22,6 +22,7 @@ mod completions;
 mod demo;
 mod diff;
 mod doctor;
+mod du;
 mod export;
 mod fsck;
 mod gc;
@@ -80,6 +81,7 @@ enum Command {
     Verify(verify::Args),
     Checkout(checkout::Args),
     Doctor(doctor::Args),
+    Du(du::Args),
     Fsck(fsck::Args),
     Gc(gc::Args),
     Demo(demo::Args),
@@ -117,6 +119,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Blame(args) => blame::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Doctor(args) => doctor::run(args, &ui),
+        Command::Du(args) => du::run(args, &ui),
         Command::Demo(args) => demo::run(args, &ui),
         Command::Man(args) => man::run(args, &ui),
         Command::Completions(args) => completions::run(args, &ui),

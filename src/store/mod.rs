@@ -19,6 +19,7 @@ mod adopt;
 mod check;
 mod chunker;
 pub mod codec;
+pub mod du;
 pub mod fsck;
 pub mod gc;
 pub mod health;

@@ -7,6 +7,7 @@ mod corpus;
 mod demo;
 mod diff;
 mod doctor;
+mod du;
 mod filter;
 mod fsck;
 mod gc;
