@@ -101,6 +101,19 @@ def small_model(changed):
     return len(text).to_bytes(8, "little") + text + payload
 
 
+def trained_model(steps):
+    """One tensor whose elements move the more the smaller they are, which `gc --aggressive` makes less of."""
+    source = random.Random(11)
+    values = bytearray()
+    for _ in range(40_000):
+        weight = 0x3C00 | source.randrange(1 << 10)
+        move = sum(source.randrange(1 + (7 - (weight >> 7 & 7)) ** 2) for _ in range(2))
+        values += (weight + steps * move).to_bytes(2, "little")
+    text = json.dumps({"moving": {"dtype": "BF16", "shape": [40_000], "data_offsets": [0, len(values)]}}).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + values
+
+
 class Sweep:
     """Templates to copy from, and what the two states look like."""
 
@@ -199,9 +212,16 @@ class Sweep:
                 _, _, rest = value.partition(" ")
                 self.git(repo, "config", "--local", key, f"git-model {rest}")
         self.write_model(repo, self.v1)
+        if scenario in self.OWN:
+            for steps in range(3):
+                (repo / "trained.safetensors").write_bytes(trained_model(steps))
+                self.git(repo, "add", ".")
+                self.git(repo, "commit", "-qm", f"trained {steps}")
         self.git(repo, "add", ".")
-        self.git(repo, "commit", "-qm", "v1")
+        self.git(repo, "commit", "-q", "--allow-empty", "-m", "v1")
         self.git(repo, "tag", "v1")
+        if scenario in self.OWN:
+            self.expect_gain(repo)
         if scenario == "add":
             # Not looked at by any git command yet: nothing of it may be in the store.
             self.write_model(repo, self.v2)
@@ -213,6 +233,15 @@ class Sweep:
         if scenario == "checkout-deferred":
             self.git(repo, "config", "model.smudge.inlineLimit", "1")
         return repo
+
+    def expect_gain(self, template):
+        """Where nothing is gained nothing is replaced, and nothing would be tested."""
+        repo = self.scratch / "gain"
+        shutil.copytree(template, repo, symlinks=True)
+        said = self.git(repo, "model", "gc", "--aggressive").stderr
+        shutil.rmtree(repo)
+        if b"less than before" not in said:
+            raise CannotTest(f"`gc --aggressive` found nothing to gain: {said.decode()}")
 
     def copy_of(self, scenario, name):
         repo = self.scratch / "cases" / name
