@@ -28,7 +28,7 @@ pub fn module_of(tensor: &str) -> &str {
         if part_end == tensor.len() {
             break;
         }
-        if part.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) {
             return &tensor[..part_end];
         }
         if at < 2 {

@@ -112,7 +112,7 @@ mod tests {
             ("layers.0.weight", 9, "laye…ight"),
             ("layers.0.weight", 8, "lay…ight"),
             ("abcdef", 0, "a…f"),
-            ("模型模型模型", 7, "模…型型"),
+            ("模型模型模型", 7, "模…模型"),
         ];
         for (name, columns, expected) in cases {
             assert_eq!(shorten_middle(name, columns), expected, "{name} in {columns}");
