@@ -1,13 +1,15 @@
 //! `git model diff`.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::diff::compare::Options;
+use crate::diff::html::{Heading, Target, WriteError};
 use crate::diff::side::ReadError;
 use crate::diff::{self, DiffError, Report};
 use crate::error::{Error, Kind, Result};
 use crate::git::changes;
+use crate::progress::Progress;
 use crate::ui::Ui;
 
 /// Show what has changed between versions of models, by their numbers.
@@ -43,7 +45,7 @@ pub struct Args {
     #[arg(long, group = "view")]
     json: bool,
 
-    /// Write a page for a browser: one file, nothing else needed.
+    /// Write a page for a browser: one file, nothing else needed. `-` is standard output.
     #[arg(long, value_name = "FILE", group = "view")]
     html: Option<PathBuf>,
 
@@ -67,10 +69,20 @@ fn show(args: Args, ui: &Ui) -> Result<bool> {
     let (versions, paths) = changes::versions(&args.args, args.paths.as_deref(), args.cached)?;
     let options = Options { workers: context.settings.workers, histograms: args.html.is_some() };
     let options = (!args.stat && !args.name_only).then_some(&options);
+    let page_file = args.html.as_deref().filter(|path| *path != Path::new("-")).map(Target::open).transpose()?;
     let report = diff::diff(&context, &versions, &paths, options, ui)?;
     let style = ui.style();
     if args.json {
         ui.print(&super::json(&diff::json::json(&report)))?;
+    } else if let Some(path) = &args.html {
+        let page = diff::html::page(&report, &Heading::of(&versions, &paths), style.units);
+        match page_file {
+            Some(file) => {
+                file.write(&page)?;
+                ui.note(&format!("wrote `{}` ({})", path.display(), style.units.bytes(page.len() as u64)));
+            }
+            None => ui.print(&page)?,
+        }
     } else if args.stat {
         ui.page(&diff::text::stat(&report, &style))?;
     } else if args.name_only {
@@ -105,5 +117,11 @@ impl From<DiffError> for Error {
             DiffError::Git(error) => error.into(),
             DiffError::File { .. } => Self::failed(error.to_string()),
         }
+    }
+}
+
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Self {
+        Self::failed(error.to_string())
     }
 }

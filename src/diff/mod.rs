@@ -1,9 +1,10 @@
 //! What has changed between two versions of a model, tensor by tensor.
 //!
 //! [`plan`] tells from two manifests which tensors differ and how; [`compare`](mod@compare) reads those, and only those,
-//! for the numbers; [`modules`] sums them up; [`mod@text`] and [`mod@json`] show them.
+//! for the numbers; [`modules`] sums them up; [`mod@text`], [`mod@json`] and
+//! [`mod@html`] show them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 
 use crate::git::changes::{self, Content, Versions};
@@ -14,6 +15,7 @@ use crate::worktree::loose::Loose;
 use crate::worktree::{Context, models};
 
 pub mod compare;
+pub mod html;
 pub mod json;
 pub mod modules;
 pub mod plan;
@@ -48,6 +50,8 @@ pub struct FileDiff {
     pub entries: Vec<Entry>,
     /// How many tensors are the same in both.
     pub unchanged: usize,
+    /// The names of those that are the same, in the order of the new version.
+    pub same: Vec<String>,
     /// How many tensors each module has in the new version, or had in the old one if the file is gone.
     pub module_sizes: BTreeMap<String, usize>,
 }
@@ -162,7 +166,10 @@ fn plan_file(path: Vec<u8>, from: Option<Vec<u8>>, old: &Side, new: &Side) -> Fi
     let tensors = |side: &Side| side.manifest().map_or_else(Vec::new, |manifest| manifest.tensors().to_vec());
     let (old_tensors, new_tensors) = (tensors(old), tensors(new));
     let changes = plan::changes(&old_tensors, &new_tensors);
-    let gone = changes.iter().filter(|change| !matches!(change, Change::Removed(_))).count();
+    let differing: HashSet<&str> =
+        changes.iter().filter(|change| !matches!(change, Change::Removed(_))).map(Change::name).collect();
+    let is_same = |tensor: &&Tensor| !differing.contains(tensor.name.as_str());
+    let same: Vec<String> = new_tensors.iter().filter(is_same).map(|tensor| tensor.name.clone()).collect();
     let is_metadata_changed = is_same_structure(&old_tensors, &new_tensors) && {
         let rest = |side: &Side| side.manifest().and_then(|manifest| manifest.objects().next());
         rest(old) != rest(new)
@@ -178,7 +185,8 @@ fn plan_file(path: Vec<u8>, from: Option<Vec<u8>>, old: &Side, new: &Side) -> Fi
         old: Version::of(old),
         new: Version::of(new),
         is_metadata_changed,
-        unchanged: new_tensors.len() - gone,
+        unchanged: same.len(),
+        same,
         entries: changes.into_iter().map(|change| Entry { change, numbers: None }).collect(),
     }
 }

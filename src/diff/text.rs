@@ -66,11 +66,18 @@ pub fn names(report: &Report) -> String {
 
 /// `m.safetensors: 5 of 400 tensors changed, 1 added`, and what else there is to say of the file.
 fn title(file: &FileDiff, style: &Style) -> String {
+    format!("{}: {}\n", style.paint(Colour::Bold, path(file)), facts(file, style))
+}
+
+/// The file's path, and the one it had before.
+pub(super) fn path(file: &FileDiff) -> String {
+    let path = if file.path.is_empty() { "the two files".to_owned() } else { shown(&file.path) };
+    file.from.as_ref().map_or_else(|| path.clone(), |from| format!("{} → {path}", shown(from)))
+}
+
+/// What there is to say of the whole file.
+pub(super) fn facts(file: &FileDiff, style: &Style) -> String {
     let [changed, added, removed, renamed] = file.counts();
-    let mut path = if file.path.is_empty() { "the two files".to_owned() } else { shown(&file.path) };
-    if let Some(from) = &file.from {
-        path = format!("{} → {path}", shown(from));
-    }
     let mut facts = Vec::new();
     match (&file.old, &file.new) {
         (Version::Absent, new) => facts.push(format!("new, {}", described(new, style))),
@@ -101,7 +108,7 @@ fn title(file: &FileDiff, style: &Style) -> String {
             facts.push(format!("{what}: {} → {}", described(old, style), described(new, style)));
         }
     }
-    format!("{}: {}\n", style.paint(Colour::Bold, path), facts.join(", "))
+    facts.join(", ")
 }
 
 fn described(version: &Version, style: &Style) -> String {
@@ -129,8 +136,7 @@ struct Line {
 
 fn tensors(file: &FileDiff, style: &Style) -> String {
     let mut entries: Vec<&Entry> = file.entries.iter().collect();
-    let relative = |entry: &Entry| entry.known().map_or(-1.0, |numbers| numbers.stats.relative().unwrap_or(f64::MAX));
-    entries.sort_by(|a, b| relative(b).total_cmp(&relative(a)));
+    entries.sort_by(|a, b| rating(b).total_cmp(&rating(a)));
     let lines: Vec<Line> = entries.into_iter().map(|entry| line(entry, style)).collect();
     let columns = lines.iter().map(|line| line.cells.len()).max().unwrap_or(0);
     let cell_width =
@@ -166,6 +172,11 @@ fn tensors(file: &FileDiff, style: &Style) -> String {
         };
     }
     text
+}
+
+/// How far a tensor has moved, to sort by: what came out of nothing first, what has no numbers last.
+pub(super) fn rating(entry: &Entry) -> f64 {
+    entry.known().map_or(-1.0, |numbers| numbers.stats.relative().unwrap_or(f64::MAX))
 }
 
 /// The cells on indented lines of at most so many columns.
@@ -216,7 +227,7 @@ fn line(entry: &Entry, style: &Style) -> Line {
     Line { sign, colour, name, cells, note }
 }
 
-fn dtype(change: &Change) -> String {
+pub(super) fn dtype(change: &Change) -> String {
     match change {
         Change::Cast(pair) | Change::Replaced(pair) if pair.old.dtype != pair.new.dtype => {
             format!("{} → {}", pair.old.dtype, pair.new.dtype)
@@ -225,7 +236,7 @@ fn dtype(change: &Change) -> String {
     }
 }
 
-fn shape(change: &Change) -> String {
+pub(super) fn shape(change: &Change) -> String {
     match change {
         Change::Rows(pair) | Change::Reshaped(pair) | Change::Replaced(pair) if pair.old.shape != pair.new.shape => {
             format!("{} → {}", list(&pair.old.shape), list(&pair.new.shape))
@@ -234,13 +245,13 @@ fn shape(change: &Change) -> String {
     }
 }
 
-fn list(numbers: &[u64]) -> String {
+pub(super) fn list(numbers: &[u64]) -> String {
     let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
     format!("[{}]", numbers.join(","))
 }
 
 /// What the sign does not tell.
-fn kind(change: &Change) -> Option<String> {
+pub(super) fn kind(change: &Change) -> Option<String> {
     Some(match change {
         Change::Cast(pair) if pair.old.sha256 == pair.new.sha256 => "cast, the same bytes".into(),
         Change::Cast(_) => "cast".into(),
@@ -262,12 +273,12 @@ fn numbers(numbers: &Numbers, change: &Change) -> Vec<String> {
         let share = percent(stats.changed(), stats.elements());
         return vec![String::new(), String::new(), String::new(), format!("changed {share} of blocks")];
     }
-    let relative = stats.relative().map_or_else(|| "–".into(), |value| format!("{value:.1e}"));
+    let relative = stats.relative().map_or_else(|| "–".into(), scientific);
     let max_at = stats.max_at().map(|at| list(&position(&change.newest().shape, at)));
     let mut cells = vec![
         format!("‖Δ‖/‖W‖ {relative}"),
         stats.cosine().map_or_else(String::new, |value| format!("cos {}", cosine(value))),
-        format!("max|Δ| {:.1e}{}", stats.max_abs(), max_at.map_or_else(String::new, |at| format!(" @{at}"))),
+        format!("max|Δ| {}{}", scientific(stats.max_abs()), max_at.map_or_else(String::new, |at| format!(" @{at}"))),
         format!("changed {}", percent(stats.changed(), stats.elements())),
         rank(numbers.rank, change).unwrap_or_default(),
         format!("nan {}→{}", stats.nan_a(), stats.nan_b()),
@@ -285,8 +296,13 @@ fn numbers(numbers: &Numbers, change: &Change) -> Vec<String> {
     cells
 }
 
+/// Two digits and a power of ten, and a zero that is exactly zero.
+pub(super) fn scientific(value: f64) -> String {
+    if value == 0.0 { "0".into() } else { format!("{value:.1e}") }
+}
+
 /// Six digits, never rounded up: 1 is the same direction exactly.
-fn cosine(value: f64) -> String {
+pub(super) fn cosine(value: f64) -> String {
     if value.abs() >= 1.0 {
         return if value > 0.0 { "1".into() } else { "-1".into() };
     }
@@ -321,7 +337,7 @@ fn by_module(file: &FileDiff, style: &Style) -> String {
         table.row([
             format!("   {}", style.name(&module.name, name_room)),
             format!("{} of {}", module.changed, module.tensors.max(module.changed)),
-            module.relative.map_or_else(|| "–".into(), |value| format!("{value:.1e}")),
+            module.relative.map_or_else(|| "–".into(), scientific),
             module.most.map_or_else(String::new, |most| style.name(&most, name_room)),
         ]);
     }

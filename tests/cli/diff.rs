@@ -118,7 +118,7 @@ fn every_kind_of_change() {
     let expected = "\
 m.safetensors: 3 of 3 tensors changed, 1 added, 1 removed, 1 renamed
 ~ embed.weight             F32         [2,2] → [3,2]  ‖Δ‖/‖W‖ 2.0e-1  cos .994691  max|Δ| 1.0e0 @[1,1]  changed 25 %  nan 0→0  1 row appended
-~ layers.1.w               F32 → BF16  [2,3]          ‖Δ‖/‖W‖ 0.0e0   cos 1        max|Δ| 0.0e0         changed 0 %   nan 0→0  cast
+~ layers.1.w               F32 → BF16  [2,3]          ‖Δ‖/‖W‖ 0       cos 1        max|Δ| 0             changed 0 %   nan 0→0  cast
 ~ head.weight              F32         [4] → [2,2]    shape, the same bytes
 R layers.0.w → layers.2.w  F32         [2,3]
 + new.weight               F32         [1]            4 B

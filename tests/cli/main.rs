@@ -6,6 +6,8 @@ mod completions;
 mod corpus;
 mod demo;
 mod diff;
+mod diff_html;
+
 mod doctor;
 mod du;
 mod filter;
