@@ -21,6 +21,7 @@ pub mod modules;
 pub mod plan;
 pub mod side;
 pub mod text;
+mod words;
 
 use compare::{Numbers, Options, Read};
 use plan::Change;

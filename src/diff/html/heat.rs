@@ -8,8 +8,8 @@ use super::matrix::{Cell, Matrix};
 use super::scale::Scale;
 use crate::diff::modules::modules;
 use crate::diff::plan::Change;
-use crate::diff::text;
 use crate::diff::{Entry, FileDiff};
+use crate::diff::{text, words};
 use crate::progress::count;
 use crate::text::percent;
 
@@ -131,10 +131,10 @@ fn summary(entry: &Entry) -> String {
         Some(Err(error)) => facts.push(format!("could not be read: {error}")),
         Some(Ok(numbers)) => {
             if let Some(relative) = numbers.stats.relative() {
-                facts.push(format!("‖Δ‖/‖W‖ {}", text::scientific(relative)));
+                facts.push(format!("‖Δ‖/‖W‖ {}", words::scientific(relative)));
             }
             facts.push(format!("{} changed", percent(numbers.stats.changed(), numbers.stats.elements())));
-            facts.extend(text::rank(numbers.rank, change));
+            facts.extend(words::rank(numbers.rank, change));
         }
         None => {}
     }

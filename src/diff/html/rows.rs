@@ -7,7 +7,8 @@ use super::histogram::{self, Axis};
 use super::scale::Scale;
 use crate::diff::compare::{Numbers, position};
 use crate::diff::plan::Change;
-use crate::diff::text::{cosine, dtype, kind as kind_in_text, list, path, rank, scientific, shape};
+use crate::diff::text::path;
+use crate::diff::words::{cosine, dtype, kind as kind_of_pair, list, rank, scientific, shape};
 use crate::diff::{Entry, FileDiff};
 use crate::manifest::Tensor;
 use crate::text::{Units, percent};
@@ -66,7 +67,7 @@ pub(super) fn kind(change: &Change) -> String {
         Change::Removed(_) => "removed".into(),
         Change::Renamed { .. } => "renamed".into(),
         Change::Values(_) => "changed".into(),
-        _ => kind_in_text(change).unwrap_or_else(|| "changed".into()),
+        _ => kind_of_pair(change).unwrap_or_else(|| "changed".into()),
     }
 }
 
