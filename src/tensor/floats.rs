@@ -76,11 +76,13 @@ const fn scales() -> [f32; 256] {
 }
 
 /// A bfloat16.
+#[inline(always)]
 pub const fn bf16(bits: u16) -> f32 {
     f32::from_bits((bits as u32) << 16)
 }
 
 /// An IEEE half. Without branches, so that loops over it become vector code.
+#[inline(always)]
 pub const fn f16(bits: u16) -> f32 {
     const SUBNORMAL: f32 = power_of_two(-14);
     let sign = (bits as u32 & 0x8000) << 16;

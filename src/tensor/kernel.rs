@@ -1,8 +1,11 @@
 //! The loops over elements that must be fast. Without branches and in several lanes, so that they become vector code
-//! on any processor of the architecture.
+//! on any processor of the architecture; compiled a second time for those with wide vectors. The lanes are the same, and
+//! so are the results.
+
+use multiversion::multiversion;
 
 /// Lanes of a loop. Four accumulators of two vectors each fit the registers of the smallest x86-64.
-pub const LANES: usize = 4;
+pub const LANES: usize = 8;
 
 /// Numbers that the loops can read.
 pub trait Real: Copy + PartialEq + Into<f64> {
@@ -11,21 +14,36 @@ pub trait Real: Copy + PartialEq + Into<f64> {
 
     /// The number's representation.
     fn bits(self) -> u64;
+
+    /// Whether the representations differ.
+    fn differs(self, other: Self) -> bool;
 }
 
 impl Real for f32 {
     const ZERO: Self = 0.0;
 
+    #[inline(always)]
     fn bits(self) -> u64 {
         self.to_bits().into()
+    }
+
+    #[inline(always)]
+    fn differs(self, other: Self) -> bool {
+        self.to_bits() != other.to_bits()
     }
 }
 
 impl Real for f64 {
     const ZERO: Self = 0.0;
 
+    #[inline(always)]
     fn bits(self) -> u64 {
         self.to_bits()
+    }
+
+    #[inline(always)]
+    fn differs(self, other: Self) -> bool {
+        self.to_bits() != other.to_bits()
     }
 }
 
@@ -65,11 +83,13 @@ pub struct Comparison {
     pub bits_changed: u64,
 }
 
+#[inline(always)]
 fn total(lanes: [f64; LANES]) -> f64 {
-    (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
+    lanes.into_iter().sum()
 }
 
 /// Σ x² of a multiple of `LANES` numbers; not finite if one is not.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub fn square_sum<T: Real>(x: &[T]) -> f64 {
     let mut lanes = [[0.0; LANES]; 2];
     let (pairs, rest) = x.as_chunks::<{ 2 * LANES }>();
@@ -86,6 +106,7 @@ pub fn square_sum<T: Real>(x: &[T]) -> f64 {
 }
 
 /// Compares two runs of one length, a multiple of `LANES`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub fn compare<T: Real>(a: &[T], b: &[T]) -> Comparison {
     let mut sums = [[0.0; LANES]; 3];
     let mut max = [0.0; LANES];
@@ -93,7 +114,7 @@ pub fn compare<T: Real>(a: &[T], b: &[T]) -> Comparison {
     for (a, b) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
         for i in 0..LANES {
             changed[i] += u32::from(a[i] != b[i]);
-            bits_changed[i] += u32::from(a[i].bits() != b[i].bits());
+            bits_changed[i] += u32::from(a[i].differs(b[i]));
             let (a, b): (f64, f64) = (a[i].into(), b[i].into());
             let delta = (b - a).abs();
             sums[0][i] += a * a;

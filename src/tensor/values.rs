@@ -4,6 +4,8 @@
 //! read: tensors of these types are compared as blocks of bytes. Of two elements in one byte the first is in the low
 //! half (ONNX; `float4_e2m1fn_x2` of PyTorch). A BOOL is its byte, so that 2 is another value than 1.
 
+use multiversion::multiversion;
+
 use super::floats::{self, bf16, f16};
 use super::{Dtype, Plain, quantized};
 
@@ -77,6 +79,7 @@ pub fn decode(dtype: &Dtype, bytes: &[u8]) -> Option<Vec<f64>> {
     Some(numbers)
 }
 
+#[inline(always)]
 fn each<const N: usize, T>(bytes: &[u8], numbers: &mut [T], read: impl Fn([u8; N]) -> T) {
     for (number, &word) in numbers.iter_mut().zip(bytes.as_chunks::<N>().0) {
         *number = read(word);
@@ -90,6 +93,7 @@ fn halves(bytes: &[u8], numbers: &mut [f32], read: impl Fn(u8) -> f32) {
 }
 
 /// Reads as many f32 as `numbers` has room for, of a type whose numbers are `Single`; NaN for others.
+#[multiversion(targets("x86_64+avx2"))]
 pub(super) fn read_singles(dtype: &Dtype, bytes: &[u8], numbers: &mut [f32]) {
     let plain = match dtype {
         Dtype::Plain(plain) => *plain,

@@ -12,6 +12,7 @@
 //! **Limitations.** Choices rest on order-0 statistics; only planes that are one value almost everywhere, and the bytes
 //! of one-byte elements, are searched for repeats.
 
+use multiversion::{multiversion, target::match_target};
 use zstd_safe::{CCtx, CParameter, DCtx, ParamSwitch};
 
 use super::CodecError;
@@ -307,20 +308,36 @@ fn decode_dense<'b, 'p: 'b>(
     }
 }
 
-/// The inverse of [`compact`]; checks that the bitmap calls for exactly the bytes there are.
-fn expand(bitmap: &[u8], nonzero: &[u8], plane: &mut [u8]) -> Result<(), CodecError> {
-    let called_for: usize = bitmap.iter().map(|bits| bits.count_ones() as usize).sum();
-    let spare = match plane.len() % 8 {
-        0 => 0,
-        used => bitmap.last().map_or(0, |bits| bits >> used),
-    };
-    if called_for != nonzero.len() || spare != 0 {
-        return Err(CodecError::Malformed("a bitmap and its bytes disagree"));
+/// The place of what a bitmap does not call for, which is zero. To a processor that shuffles bytes the first bit says so.
+const NOWHERE: u8 = 0x80;
+
+/// Where each of eight bytes is found among those that a bitmap calls for, and how many these are.
+const PLACES: [([u8; 8], u8); 256] = {
+    let mut table = [([NOWHERE; 8], 0); 256];
+    let mut bits = 0;
+    while bits < 256 {
+        let (mut at, mut used) = (0, 0);
+        while at < 8 {
+            if bits >> at & 1 == 1 {
+                table[bits].0[at] = used;
+                used += 1;
+            }
+            at += 1;
+        }
+        table[bits].1 = used;
+        bits += 1;
     }
+    table
+};
+
+/// Fills `out` with zeros and, in the places of the set bits, the bytes of `nonzero` in their order; returns those that
+/// are left; `None` if there are too few.
+#[multiversion(targets("x86_64+ssse3"))]
+fn spread<'a>(bitmap: &[u8], nonzero: &'a [u8], out: &mut [[u8; 8]]) -> Option<&'a [u8]> {
     let mut rest = nonzero;
-    for (chunk, &bits) in plane.chunks_mut(8).zip(bitmap) {
+    for (out, &bits) in out.iter_mut().zip(bitmap) {
         if bits == 0 {
-            chunk.fill(0);
+            *out = [0; 8];
             continue;
         }
         let mut window = [0; 8];
@@ -328,13 +345,37 @@ fn expand(bitmap: &[u8], nonzero: &[u8], plane: &mut [u8]) -> Result<(), CodecEr
             Some(bytes) => window = *bytes,
             None => window[..rest.len()].copy_from_slice(rest),
         }
-        let mut used = 0;
-        for (index, byte) in chunk.iter_mut().enumerate() {
-            let here = bits >> index & 1;
-            *byte = window[used & 7] & here.wrapping_neg();
-            used += usize::from(here);
-        }
-        rest = &rest[used..];
+        let (places, used) = &PLACES[usize::from(bits)];
+        *out = match_target! {
+            "x86_64+ssse3" => {{
+                use std::arch::x86_64::{_mm_cvtsi128_si64, _mm_set_epi64x, _mm_shuffle_epi8};
+                let [window, places] = [window, *places].map(i64::from_le_bytes);
+                let bytes = _mm_shuffle_epi8(_mm_set_epi64x(0, window), _mm_set_epi64x(0, places));
+                _mm_cvtsi128_si64(bytes).to_le_bytes()
+            }},
+            _ => places.map(|place| window.get(usize::from(place)).copied().unwrap_or(0)),
+        };
+        rest = rest.get(usize::from(*used)..)?;
     }
-    Ok(())
+    Some(rest)
+}
+
+/// The inverse of [`compact`]; checks that the bitmap calls for exactly the bytes there are.
+fn expand(bitmap: &[u8], nonzero: &[u8], plane: &mut [u8]) -> Result<(), CodecError> {
+    const DISAGREE: CodecError = CodecError::Malformed("a bitmap and its bytes disagree");
+    let spare = match plane.len() % 8 {
+        0 => 0,
+        used => bitmap.last().map_or(0, |bits| bits >> used),
+    };
+    if spare != 0 {
+        return Err(DISAGREE);
+    }
+    let (whole, end) = plane.as_chunks_mut::<8>();
+    let mut rest = spread(bitmap, nonzero, whole).ok_or(DISAGREE)?;
+    if let Some(&bits) = bitmap.get(whole.len()) {
+        let mut last = [[0; 8]];
+        rest = spread(&[bits], rest, &mut last).ok_or(DISAGREE)?;
+        end.copy_from_slice(&last[0][..end.len()]);
+    }
+    if rest.is_empty() { Ok(()) } else { Err(DISAGREE) }
 }

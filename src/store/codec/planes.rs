@@ -5,15 +5,18 @@
 //! patterns: neighbouring floats have neighbouring patterns, so a small change of value is a small number.
 //!
 //! Work is done on tiles of 64 elements in local arrays, which the compiler turns into vector code: it knows the length
-//! and that nothing aliases.
+//! and that nothing aliases. Processors with wide vectors get code of their own.
 //!
 //! **Limitations.** `len / word` elements only; the caller keeps the bytes of a broken last element.
+
+use multiversion::multiversion;
 
 /// Elements in a tile: 64 of the widest fill eight cache lines.
 const TILE: usize = 64;
 
 macro_rules! word_transform {
     ($split:ident, $join:ident, $word:ty, $signed:ty, $bytes:literal) => {
+        #[multiversion(targets("x86_64+avx2"))]
         fn $split(plain: &[u8], base: Option<&[u8]>, planes: &mut [u8]) {
             const BITS: u32 = <$word>::BITS;
             let (words, _) = plain.as_chunks::<$bytes>();
@@ -73,6 +76,7 @@ macro_rules! word_transform {
             }
         }
 
+        #[multiversion(targets("x86_64+avx2"))]
         fn $join(planes: &[&[u8]; 8], base: Option<&[u8]>, out: &mut [u8]) {
             let (words, _) = out.as_chunks_mut::<$bytes>();
             let (base_words, _) = base.unwrap_or_default().as_chunks::<$bytes>();
@@ -83,13 +87,18 @@ macro_rules! word_transform {
                 let mut tile: [$word; TILE] = [0; TILE];
                 for (index, plane) in planes[..$bytes].iter().enumerate() {
                     let shift = 8 * index as u32;
-                    let mut bytes = [0; TILE];
+                    // Twice the same loop: where the length is known, it becomes vector code.
                     match plane[start..].first_chunk::<TILE>() {
-                        Some(from) => bytes = *from,
-                        None => bytes[..len].copy_from_slice(&plane[start..start + len]),
-                    }
-                    for (z, byte) in tile.iter_mut().zip(bytes) {
-                        *z |= <$word>::from(byte) << shift;
+                        Some(bytes) => {
+                            for (z, &byte) in tile.iter_mut().zip(bytes) {
+                                *z |= <$word>::from(byte) << shift;
+                            }
+                        }
+                        None => {
+                            for (z, &byte) in tile.iter_mut().zip(&plane[start..start + len]) {
+                                *z |= <$word>::from(byte) << shift;
+                            }
+                        }
                     }
                 }
                 if base.is_some() {

@@ -1,19 +1,33 @@
 //! Eigenvalues of a small symmetric matrix: Householder's reduction to tridiagonal form, then implicit QR steps with
 //! Wilkinson's shift (Golub and Van Loan, Matrix Computations, 4th edition, 8.3).
 
+use multiversion::multiversion;
+
 /// The Gram matrix AᵀA, row by row, of a matrix with rows of `n` numbers.
+#[multiversion(targets("x86_64+avx2"))]
 pub fn gram(rows: &[f64], n: usize) -> Vec<f64> {
     const ROWS: usize = 4;
+    const LANES: usize = 4;
     let mut gram = vec![0.0; n * n];
-    let mut padded = rows.to_vec();
-    padded.resize((rows.len() / n).next_multiple_of(ROWS) * n, 0.0);
     // Several rows at a time, for the Gram matrix is read and written each time.
-    for rows in padded.chunks_exact(ROWS * n) {
+    let groups = rows.chunks_exact(ROWS * n);
+    let mut last = groups.remainder().to_vec();
+    last.resize(if last.is_empty() { 0 } else { ROWS * n }, 0.0);
+    for rows in groups.chain(std::iter::once(&last[..]).filter(|last| !last.is_empty())) {
         let [a, b, c, d]: [&[f64]; ROWS] = std::array::from_fn(|i| &rows[i * n..][..n]);
         for (i, line) in gram.chunks_exact_mut(n).enumerate() {
-            for (j, sum) in line.iter_mut().enumerate() {
-                *sum += a[i] * a[j] + b[i] * b[j] + (c[i] * c[j] + d[i] * d[j]);
+            let (p, q, r, s) = (a[i], b[i], c[i], d[i]);
+            // The matrix is symmetric: the upper half will do, in whole lanes.
+            let start = i / LANES * LANES;
+            let columns = a[start..].iter().zip(&b[start..]).zip(c[start..].iter().zip(&d[start..]));
+            for (sum, ((a, b), (c, d))) in line[start..].iter_mut().zip(columns) {
+                *sum += p * a + q * b + (r * c + s * d);
             }
+        }
+    }
+    for i in 1..n {
+        for j in 0..i {
+            gram[i * n + j] = gram[j * n + i];
         }
     }
     gram
@@ -28,6 +42,7 @@ pub fn eigenvalues(mut matrix: Vec<f64>, n: usize) -> Vec<f64> {
 }
 
 /// The diagonal, and what stands beside it, of a tridiagonal matrix with the same eigenvalues.
+#[multiversion(targets("x86_64+avx2"))]
 fn tridiagonal(matrix: &mut [f64], n: usize) -> (Vec<f64>, Vec<f64>) {
     let mut beside = vec![0.0; n.saturating_sub(1)];
     for k in 0..n.saturating_sub(1) {
@@ -56,6 +71,7 @@ fn tridiagonal(matrix: &mut [f64], n: usize) -> (Vec<f64>, Vec<f64>) {
 }
 
 /// A scalar product in four lanes.
+#[inline(always)]
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
     let mut lanes = [0.0; 4];
@@ -93,7 +109,8 @@ fn step(diagonal: &mut [f64], beside: &mut [f64]) {
     let shift = diagonal[last] - b * b / (half + half.hypot(b).copysign(half));
     let (mut x, mut z) = (diagonal[0] - shift, beside[0]);
     for k in 0..last {
-        let r = x.hypot(z);
+        // Numbers are of the size of squares of weights: far from where squaring them again would overflow.
+        let r = (x * x + z * z).sqrt();
         let (cos, sin) = if r == 0.0 { (1.0, 0.0) } else { (x / r, z / r) };
         if k > 0 {
             beside[k - 1] = r;

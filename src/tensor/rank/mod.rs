@@ -11,6 +11,8 @@ mod eigen;
 mod rounding;
 mod spectrum;
 
+use multiversion::multiversion;
+
 use rounding::Grid;
 
 use super::Dtype;
@@ -183,14 +185,19 @@ impl RankSketch {
         let rows = self.sketch_rows();
         let cols = SKETCH_COLS.min(self.cols as usize);
         let line = |row: usize| self.sketch[row * SKETCH_COLS..][..cols].iter();
-        let (short, sketch): (_, Vec<f64>) = if cols <= rows {
+        let (short, sketch): (_, Vec<f64>) = if cols == SKETCH_COLS && cols <= rows {
+            (cols, self.sketch.iter().copied().map(f64::from).collect())
+        } else if cols <= rows {
             (cols, (0..rows).flat_map(line).map(|&x| f64::from(x)).collect())
         } else {
             let entries = (0..cols).flat_map(|col| (0..rows).map(move |row| (row, col)));
             (rows, entries.map(|(row, col)| f64::from(self.sketch[row * SKETCH_COLS + col])).collect())
         };
-        let squares = eigen::eigenvalues(eigen::gram(&sketch, short), short);
-        spectrum::rank(&squares, rows.max(cols), self.rounding)
+        let (gram, long) = (eigen::gram(&sketch, short), rows.max(cols));
+        if spectrum::is_surely_full(&gram, short, long, self.rounding) {
+            return Rank::Full;
+        }
+        spectrum::rank(&eigen::eigenvalues(gram, short), long, self.rounding)
     }
 
     fn is_small(&self) -> bool {
@@ -221,9 +228,7 @@ impl RankSketch {
             let turn = self.random(Use::ColumnTurn, col / SIGNS as u64) as u32 & SIGN;
             let signs = &self.signs[(col % SIGNS as u64) as usize..][..group.len()];
             let sums = &mut sums[rotation + within..][..group.len()];
-            for ((sum, delta), sign) in sums.iter_mut().zip(group).zip(signs) {
-                *sum += flip(*delta, sign ^ turn);
-            }
+            add_signed(sums, group, signs, turn);
             col += group.len() as u64;
             run = rest;
         }
@@ -271,6 +276,7 @@ enum Use {
 }
 
 /// Whether one of the numbers is not zero, and whether all are finite.
+#[multiversion(targets("x86_64+avx2"))]
 fn inspect(numbers: &[f32]) -> (bool, bool) {
     const EXPONENT_ONE: u32 = 1 << 23;
     let (mut any, mut carry) = (0, 0);
@@ -283,6 +289,14 @@ fn inspect(numbers: &[f32]) -> (bool, bool) {
     (any != 0, carry & SIGN == 0)
 }
 
+#[multiversion(targets("x86_64+avx2"))]
+fn add_signed(sums: &mut [f32], deltas: &[f32], signs: &[u32], turn: u32) {
+    for ((sum, delta), sign) in sums.iter_mut().zip(deltas).zip(signs) {
+        *sum += flip(*delta, sign ^ turn);
+    }
+}
+
+#[inline(always)]
 fn flip(number: f32, sign: u32) -> f32 {
     f32::from_bits(number.to_bits() ^ sign)
 }

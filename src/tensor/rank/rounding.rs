@@ -1,5 +1,7 @@
 //! How much of a difference the rounding of its numbers explains.
 
+use multiversion::multiversion;
+
 use super::super::{Dtype, Plain};
 
 /// Where the numbers of a type lie.
@@ -64,6 +66,7 @@ impl Grid {
 }
 
 /// The power of two below a number, or `smallest` if that is more.
+#[inline(always)]
 fn power(number: f32, smallest: f32) -> f32 {
     // Not `max`, for which there is no single instruction.
     let power = f32::from_bits(number.to_bits() & 0x7f80_0000);
@@ -83,6 +86,7 @@ fn squared_powers(numbers: &[f32], smallest: f32) -> f64 {
 }
 
 /// Not inlined: a caller that adds up the lanes would make the compiler split them.
+#[multiversion(targets("x86_64+avx2"))]
 #[inline(never)]
 fn squares_by_lane(numbers: &[[f32; 4]], smallest: f32) -> [f32; 4] {
     let mut lanes = [0.0; 4];

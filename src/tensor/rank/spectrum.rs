@@ -67,6 +67,24 @@ pub fn rank(squares: &[f64], long: usize, rounding: Option<f64>) -> Rank {
     }
 }
 
+/// Whether [`rank`] would say `Full`, told without the spectrum: from a Gram matrix of `long` rows' products.
+///
+/// A rank r puts all energy but what rounding explains into r directions. Then the sum of the squared eigenvalues, which
+/// is that of the squared entries, is at least an r-th of that energy's square (Cauchy and Schwarz). If it is less for
+/// each r, none of them is the rank.
+pub fn is_surely_full(gram: &[f64], short: usize, long: usize, rounding: Option<f64>) -> bool {
+    let Some(rounding) = rounding else { return false };
+    let total: f64 = gram.iter().step_by(short + 1).sum();
+    let squares: f64 = gram.iter().map(|entry| entry * entry).sum();
+    let is_excluded = |r: usize| {
+        let (p, q) = ((long - r) as f64, (short - r) as f64);
+        let explained = EXCESS_MAX * rounding * p * q / (long * short) as f64;
+        let rest = total - explained.max(NEGLIGIBLE * total);
+        rest > 0.0 && squares * (r as f64) < rest * rest
+    };
+    squares.is_finite() && total >= SIGNAL_MIN * rounding && (1..=short / 2).all(is_excluded)
+}
+
 /// Adds an eigenvalue, which rounding may have made a little less than zero.
 fn add(sum: &mut f64, square: f64) -> f64 {
     *sum += square.max(0.0);
@@ -121,6 +139,27 @@ mod tests {
         for power in [-1, -2, -4] {
             let squares: Vec<f64> = (1..=128).map(|i| f64::from(i).powi(power)).collect();
             assert_eq!(rank(&squares, 512, Some(1e-9)), Rank::Full, "{power}");
+        }
+    }
+
+    #[test]
+    fn what_is_surely_full_is_full() {
+        // A diagonal Gram matrix has its spectrum on the diagonal.
+        let is_surely_full = |squares: &[f64], rounding: f64| {
+            let n = squares.len();
+            let mut gram = vec![0.0; n * n];
+            squares.iter().enumerate().for_each(|(i, square)| gram[i * (n + 1)] = *square);
+            super::is_surely_full(&gram, n, 512, Some(rounding))
+        };
+        let flat = vec![1.0; 128];
+        assert!(is_surely_full(&flat, 1.0) && is_surely_full(&flat, 20.0));
+        assert_eq!(rank(&flat, 512, Some(20.0)), Rank::Full);
+        // Where rounding may explain enough, the spectrum has to say.
+        assert!(!is_surely_full(&flat, 60.0) && !is_surely_full(&flat, 300.0));
+        for r in [1, 16, 64] {
+            assert!(!is_surely_full(&with_spikes(&vec![100.0; r], 1.0), 128.0), "{r}");
+            let exact: Vec<f64> = (0..128).map(|i| f64::from(u8::from(i < r))).collect();
+            assert!(!is_surely_full(&exact, 0.0), "{r}");
         }
     }
 
