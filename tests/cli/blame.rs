@@ -77,7 +77,7 @@ fn a_line_for_each_tensor() {
     let first = repo.version(&[("a", 1), ("b", 1), ("long.name", 1)], "first");
     let second = repo.version(&[("a", 1), ("b", 2), ("long.name", 1)], "second");
     let text = repo.blame(&[MODEL]).ok();
-    let line = |id: &str, rest: &str| format!("{}  Test  2026-01-02  {rest}  BF16  [2, 4]\n", &id[..8]);
+    let line = |id: &str, rest: &str| format!("{}  Test  2026-01-02  {rest}  BF16  [2,4]\n", &id[..8]);
     let expected = line(&first, "a        ") + &line(&second, "b        ") + &line(&first, "long.name");
     assert_eq!(text.text(), expected);
     assert_eq!(text.stderr, "");
@@ -151,7 +151,7 @@ fn renames_of_files_are_followed_and_of_tensors_noted() {
     let x = tensor(&json, "x");
     assert_eq!((&x["commit"], &x["renamed_from"]), (&third.clone().into(), &"c".into()));
     assert!(tensor(&json, "d")["renamed_from"].is_null());
-    assert!(repo.blame(&["n.safetensors"]).ok().text().contains("x  BF16  [2, 4]  (renamed from c)\n"));
+    assert!(repo.blame(&["n.safetensors"]).ok().text().contains("x  BF16  [2,4]  (renamed from c)\n"));
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn what_is_staged_is_not_committed_yet() {
     let origins = repo.origins(&[MODEL]);
     assert_eq!((&origins["a"], &origins["b"]), (&Some(first.clone()), &None));
     let text = repo.blame(&[MODEL]).ok();
-    assert!(text.text().ends_with("00000000  Not Committed Yet  -           b  BF16  [2, 4]\n"), "{}", text.text());
+    assert!(text.text().ends_with("00000000  Not Committed Yet  -           b  BF16  [2,4]\n"), "{}", text.text());
     repo.assert_origins(&["HEAD", MODEL], &[("a", &first), ("b", &first)]);
 }
 

@@ -191,11 +191,12 @@ fn files_that_come_go_and_turn_into_something_else() {
     // The attributes no longer name it: git gets the bytes as they are.
     repo.write(".gitattributes", b"");
     repo.write("moved.safetensors", b"only text now");
+    repo.write("raw.safetensors", b"still no model");
     repo.commit("text");
     assert_eq!(
         diff(&repo, &["HEAD~", "HEAD"]),
         "moved.safetensors: no model any more: safetensors of 5 tensors, 432 B → a plain file, 13 B\n\
-         raw.safetensors: no model any more: opaque, 8 B → a plain file, 8 B\n"
+         raw.safetensors: no model any more: opaque, 8 B → a plain file, 14 B\n"
     );
     let back = diff(&repo, &["HEAD", "HEAD~", "--", "moved.safetensors"]);
     assert_eq!(back, "moved.safetensors: a model now: a plain file, 13 B → safetensors of 5 tensors, 432 B\n");

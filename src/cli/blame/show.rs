@@ -54,7 +54,7 @@ impl Commits {
 
 fn shape(shape: &[u64]) -> String {
     let sizes: Vec<_> = shape.iter().map(u64::to_string).collect();
-    format!("[{}]", sizes.join(", "))
+    format!("[{}]", sizes.join(","))
 }
 
 /// A line for each tensor.

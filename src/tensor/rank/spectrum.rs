@@ -145,21 +145,21 @@ mod tests {
     #[test]
     fn what_is_surely_full_is_full() {
         // A diagonal Gram matrix has its spectrum on the diagonal.
-        let is_surely_full = |squares: &[f64], rounding: f64| {
+        let is_told = |squares: &[f64], rounding: f64| {
             let n = squares.len();
             let mut gram = vec![0.0; n * n];
             squares.iter().enumerate().for_each(|(i, square)| gram[i * (n + 1)] = *square);
-            super::is_surely_full(&gram, n, 512, Some(rounding))
+            is_surely_full(&gram, n, 512, Some(rounding))
         };
         let flat = vec![1.0; 128];
-        assert!(is_surely_full(&flat, 1.0) && is_surely_full(&flat, 20.0));
+        assert!(is_told(&flat, 1.0) && is_told(&flat, 20.0));
         assert_eq!(rank(&flat, 512, Some(20.0)), Rank::Full);
         // Where rounding may explain enough, the spectrum has to say.
-        assert!(!is_surely_full(&flat, 60.0) && !is_surely_full(&flat, 300.0));
+        assert!(!is_told(&flat, 60.0) && !is_told(&flat, 300.0));
         for r in [1, 16, 64] {
-            assert!(!is_surely_full(&with_spikes(&vec![100.0; r], 1.0), 128.0), "{r}");
+            assert!(!is_told(&with_spikes(&vec![100.0; r], 1.0), 128.0), "{r}");
             let exact: Vec<f64> = (0..128).map(|i| f64::from(u8::from(i < r))).collect();
-            assert!(!is_surely_full(&exact, 0.0), "{r}");
+            assert!(!is_told(&exact, 0.0), "{r}");
         }
     }
 
