@@ -1,6 +1,6 @@
 //! `git model diff`.
 
-use crate::support::{Env, Repo, Tensor, noise, safetensors};
+use crate::support::{Env, Repo, Tensor, noise, random, safetensors};
 
 fn f32s(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
@@ -285,4 +285,46 @@ fn a_tensor_of_several_blocks() {
     assert_eq!((&numbers["changed"], &numbers["max_at"]), (&1.into(), &serde_json::json!([1199, 7])));
     // Blocks that both versions share are read once: 2.4 MB, and the last block of 302,848 bytes again.
     assert_eq!(json["read"]["bytes"], 2_400_000 + 2_400_000 - 2 * (1 << 20));
+}
+
+#[test]
+fn an_adapter_shows_its_rank() {
+    const DIM: usize = 1024;
+    const RANK: usize = 16;
+    let env = Env::new();
+    let repo = env.repo("repo");
+    let mut words = random(5);
+    // Sums of four uniform numbers: near enough to gaussian ones, with a standard deviation of 1.
+    let mut gauss = move |count: usize| -> Vec<f32> {
+        let sum = |word: u64| (0..4).map(|part| (word >> (16 * part) & 0xffff) as f32 / 65536.0 - 0.5).sum::<f32>();
+        words.by_ref().take(count).map(|word| sum(word) * 3.0_f32.sqrt()).collect()
+    };
+    let bf16 = |values: &[f32]| -> Vec<u8> {
+        let round = |bits: u32| (bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16;
+        values.iter().flat_map(|value| round(value.to_bits()).to_le_bytes()).collect()
+    };
+    let weights: Vec<f32> = gauss(DIM * DIM).iter().map(|value| value * 0.02).collect();
+    let (a, b, noise) = (gauss(DIM * RANK), gauss(RANK * DIM), gauss(DIM * DIM));
+    // Both updates have about a hundredth of the weights' norm.
+    let mut adapted = weights.clone();
+    for (row, line) in adapted.chunks_mut(DIM).enumerate() {
+        for (rank, factor) in a[row * RANK..][..RANK].iter().enumerate() {
+            line.iter_mut().zip(&b[rank * DIM..][..DIM]).for_each(|(value, b)| *value += 5e-5 * factor * b);
+        }
+    }
+    let tuned: Vec<f32> = weights.iter().zip(&noise).map(|(value, noise)| value + 2e-4 * noise).collect();
+    let file = |lora: &[f32], full: &[f32]| {
+        let (lora, full) = (bf16(lora), bf16(full));
+        let tensor = |name, bytes| Tensor { name, dtype: "BF16", shape: &[DIM, DIM], bytes };
+        safetensors(&[tensor("adapted", &lora), tensor("tuned", &full)])
+    };
+    repo.write("m.safetensors", &file(&weights, &weights));
+    repo.commit("base");
+    repo.write("m.safetensors", &file(&adapted, &tuned));
+    repo.commit("trained");
+    let text = diff(&repo, &["HEAD~", "HEAD"]);
+    let line =
+        |name: &str| text.lines().find(|line| line.starts_with(&format!("~ {name}"))).expect("a line").to_owned();
+    assert!(line("adapted").contains("  rank≈16 (LoRA-like)  "), "{text}");
+    assert!(line("tuned").contains("  full rank "), "{text}");
 }

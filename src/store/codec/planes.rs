@@ -63,13 +63,17 @@ macro_rules! word_transform {
                 }
                 for (index, plane) in planes.chunks_exact_mut(count).enumerate() {
                     let shift = 8 * index as u32;
-                    let mut bytes = [0; TILE];
-                    for (byte, z) in bytes.iter_mut().zip(tile) {
-                        *byte = (z >> shift) as u8;
-                    }
                     match plane[start..].first_chunk_mut::<TILE>() {
-                        Some(to) => *to = bytes,
-                        None => plane[start..].copy_from_slice(&bytes[..len]),
+                        Some(bytes) => {
+                            for (byte, z) in bytes.iter_mut().zip(&tile) {
+                                *byte = (z >> shift) as u8;
+                            }
+                        }
+                        None => {
+                            for (byte, z) in plane[start..].iter_mut().zip(&tile) {
+                                *byte = (z >> shift) as u8;
+                            }
+                        }
                     }
                 }
                 start += len;

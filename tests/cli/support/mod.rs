@@ -11,7 +11,7 @@ mod scenario;
 mod weights;
 
 pub use scenario::{in_both_modes, is_manifest, model, walk};
-pub use weights::{Tensor, noise, safetensors};
+pub use weights::{Tensor, noise, random, safetensors};
 
 /// The git that is tested: `GIT_MODEL_TEST_GIT`, or the one on PATH.
 pub fn git_binary() -> PathBuf {
