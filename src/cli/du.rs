@@ -1,17 +1,15 @@
 //! `git model du`.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::git::shown;
+use crate::git::{history, shown};
 use crate::progress::Progress;
 use crate::store::du::{self, Model, Sizes, Version};
 use crate::text::{Colour, Table, bar};
 use crate::ui::Ui;
-use crate::worktree::models;
 
 /// Show what models take in the store, and what dedup, compression and deltas each save.
 ///
@@ -94,7 +92,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         du::usage(&context.store, &context.repo.common_dir()).map_err(|error| Error::failed(error.to_string()))?;
     let mut wanted = Vec::new();
     for path in &args.paths {
-        wanted.push(from_top(path.as_bytes())?);
+        wanted.push(history::path_from_top(&context.repo, path)?);
     }
     let is_wanted = |path: &[u8]| {
         let is_below = |folder: &Vec<u8>| {
@@ -174,18 +172,4 @@ fn version_name(version: &Version) -> String {
 fn signed(bytes: i64, ui: &Ui) -> String {
     let text = ui.bytes(bytes.unsigned_abs());
     if bytes < 0 { format!("-{text}") } else { text }
-}
-
-/// A path in the current folder, from the top of the work tree.
-fn from_top(path: &[u8]) -> Result<Vec<u8>> {
-    let mut parts: Vec<Vec<u8>> = models::current_folder()?.split(|&byte| byte == b'/').map(<[u8]>::to_vec).collect();
-    for part in path.split(|&byte| byte == b'/') {
-        match part {
-            b"." | b"" => {}
-            b".." => drop(parts.pop()),
-            part => parts.push(part.to_vec()),
-        }
-    }
-    parts.retain(|part| !part.is_empty());
-    Ok(parts.join(&b'/'))
 }

@@ -17,7 +17,7 @@ use std::ops::AddAssign;
 use std::path::Path;
 
 use super::pack::Kind;
-use super::roots::{RootsError, for_each_manifest};
+use super::roots::{self, RootsError};
 use super::{Store, StoreError};
 use crate::git::{BlobId, Repo, log};
 use crate::id::ObjectId;
@@ -91,13 +91,7 @@ pub struct Usage {
 /// # Errors
 /// A history that cannot be walked.
 pub fn usage(store: &Store, common_dir: &Path) -> Result<Usage, RootsError> {
-    let mut manifests = HashSet::new();
-    for_each_manifest(common_dir, &mut |kept| {
-        if kept.manifest.is_ok() {
-            manifests.insert(kept.blob);
-        }
-        Ok(())
-    })?;
+    let mut manifests = roots::readable_manifests(common_dir)?;
     let repo = Repo::open(common_dir)?;
     let mut commits = Vec::new();
     log::walk(common_dir, |mut commit| {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::roots::{RootsError, for_each_manifest};
+use super::roots::{self, RootsError};
 use crate::git::{BlobId, Repo, log};
 use crate::manifest::Manifest;
 
@@ -27,13 +27,7 @@ pub struct Step {
 /// # Errors
 /// A history that cannot be walked.
 pub fn steps(common_dir: &Path, visit: &mut dyn FnMut(Step)) -> Result<(), RootsError> {
-    let mut manifests = HashSet::new();
-    for_each_manifest(common_dir, &mut |kept| {
-        if kept.manifest.is_ok() {
-            manifests.insert(kept.blob);
-        }
-        Ok(())
-    })?;
+    let manifests = roots::readable_manifests(common_dir)?;
     let mut walk =
         Walk { repo: Repo::open(common_dir)?, held: Vec::new(), seen: HashSet::new(), first: HashMap::new() };
     for (path, blob) in log::tips(common_dir)? {

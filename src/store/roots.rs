@@ -84,6 +84,21 @@ pub fn for_each_manifest(
     reachable::blobs_starting_with(common_dir, PREFIX, BYTES_MAX, |blob, text| visit(read(blob, text)))
 }
 
+/// The blobs of all manifests that git can still bring back and that can be read.
+///
+/// # Errors
+/// A history that cannot be walked completely.
+pub fn readable_manifests(common_dir: &Path) -> Result<HashSet<BlobId>, RootsError> {
+    let mut manifests = HashSet::new();
+    for_each_manifest(common_dir, &mut |kept| {
+        if kept.manifest.is_ok() {
+            manifests.insert(kept.blob);
+        }
+        Ok(())
+    })?;
+    Ok(manifests)
+}
+
 fn read(blob: BlobId, text: &[u8]) -> Kept {
     let manifest = Manifest::parse(text);
     let objects = match &manifest {
