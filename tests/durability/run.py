@@ -402,7 +402,7 @@ class Sweep:
                 path.chmod(mode)
 
     def was_hit(self, repo, case):
-        """(hit, void): void where only a pipe was lied to, which no program can notice."""
+        """(hit, void): void where only a pipe was lied to, which no program can notice, or failed, which no pipe does."""
         hits = []
         for log in self.logs(repo):
             text = log.read_text(errors="replace")
@@ -412,6 +412,8 @@ class Sweep:
             else:
                 hits += [line for line in text.splitlines() if "(INJECTED)" in line]
         void = case.fault in RESULTS and any(not is_file_write(line.partition("(")[2]) for line in hits)
+        # read(2): EIO is an error of files, disks and terminals.
+        void = void or case.fault == "EIO" and any("<pipe:" in line for line in hits)
         return bool(hits), void
 
     # ------------------------------------------------------------ judging
