@@ -4,7 +4,8 @@ use std::ffi::{OsStr, OsString};
 
 use crate::error::{Error, Kind, Result};
 use crate::git::Repo;
-use crate::git::history::{self, History};
+use crate::git::history::History;
+use crate::git::revision;
 use crate::ui::Ui;
 use crate::version::blame::{self, BlameError, Start};
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -56,9 +57,9 @@ impl Question {
             .ok_or_else(|| Error::new(Kind::Usage, "no path is given").hint("run `git model blame PATH`"))?;
         let start = match &revision {
             None => Start::Index,
-            Some(revision) => Start::Commit(history::commit_of(revision)?.ok_or_else(|| no_such_revision(revision))?),
+            Some(revision) => Start::Commit(revision::commit(revision)?.ok_or_else(|| no_such_revision(revision))?),
         };
-        let path = history::path_from_top(repo, typed)?;
+        let path = revision::path_from_top(repo, typed)?;
         Ok(Self { revision, start, typed: typed.clone(), path, tensors: glob_set(globs)? })
     }
 
@@ -97,8 +98,8 @@ fn revision_and_paths(args: &Args, repo: &Repo) -> Result<(Option<OsString>, Vec
         ([path], []) => Ok((None, vec![path.clone()])),
         ([revision], rest) => Ok((Some(revision.clone()), rest.to_vec())),
         ([first, others @ ..], []) => {
-            let is_path = history::is_path(repo, first)?;
-            let is_revision = !is_path || history::commit_of(first)?.is_some();
+            let is_path = revision::is_path(repo, first)?;
+            let is_revision = !is_path || revision::commit(first)?.is_some();
             match (is_revision, is_path) {
                 (true, true) => {
                     let first = first.to_string_lossy();

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::git::{history, shown};
+use crate::git::{revision, shown};
 use crate::progress::Progress;
 use crate::store::du::{self, Model, Sizes, Version};
 use crate::text::{Colour, Table, bar};
@@ -92,7 +92,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         du::usage(&context.store, &context.repo.common_dir()).map_err(|error| Error::failed(error.to_string()))?;
     let mut wanted = Vec::new();
     for path in &args.paths {
-        wanted.push(history::path_from_top(&context.repo, path)?);
+        wanted.push(revision::path_from_top(&context.repo, path)?);
     }
     let is_wanted = |path: &[u8]| {
         let is_below = |folder: &Vec<u8>| {

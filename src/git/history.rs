@@ -1,10 +1,9 @@
 //! A file's way through history: commits and their parents, what each has at a path, where a path was renamed.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use super::{BlobId, Git, GitError, Repo};
+use super::{BlobId, Git, GitError, Repo, revision};
 
 mod packs;
 pub mod rope;
@@ -125,7 +124,7 @@ impl<'r> History<'r> {
 
     /// The commit that `HEAD` is at; `None` before the first one.
     pub fn head(&self) -> Result<Option<CommitId>, GitError> {
-        commit_of(OsStr::new("HEAD"))
+        revision::commit(OsStr::new("HEAD"))
     }
 
     /// What a commit of the index would have as its parents: `HEAD`, and what is being merged.
@@ -164,48 +163,4 @@ fn describe(entry: &str) -> Result<Description, GitError> {
         date: line(4),
         summary: line(5),
     })
-}
-
-/// The commit that a revision names; `None` if it names none.
-pub fn commit_of(revision: &OsStr) -> Result<Option<CommitId>, GitError> {
-    let mut asked = revision.to_owned();
-    asked.push("^{commit}");
-    // An option it is not, whatever it looks like; a range is no revision.
-    let git = Git::new(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(asked);
-    match git.output() {
-        Ok(name) => String::from_utf8_lossy(&name).trim().parse().map(Some),
-        Err(_) => Ok(None),
-    }
-}
-
-/// What the user typed in the current folder as git's name for a path: from the top of the work tree.
-pub fn path_from_top(repo: &Repo, typed: &OsStr) -> Result<Vec<u8>, GitError> {
-    let typed = typed.as_bytes();
-    let top = repo.work_dir();
-    let below_top = top.as_ref().and_then(|top| typed.strip_prefix(top.as_os_str().as_bytes())?.strip_prefix(b"/"));
-    let path = match below_top {
-        Some(path) => path.to_vec(),
-        None => {
-            let mut prefix = Git::new(["rev-parse", "--show-prefix"]).output()?;
-            prefix.pop_if(|last| *last == b'\n');
-            [prefix.as_slice(), typed].concat()
-        }
-    };
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in path.split(|&byte| byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => drop(parts.pop()),
-            name => parts.push(name),
-        }
-    }
-    Ok(parts.join(&b'/'))
-}
-
-/// Whether `typed` stands in the work tree or in the index: then it is a path to git, not a revision.
-pub fn is_path(repo: &Repo, typed: &OsStr) -> Result<bool, GitError> {
-    let path = path_from_top(repo, typed)?;
-    let exists =
-        || repo.work_dir().is_some_and(|top| top.join(OsString::from_vec(path.clone())).symlink_metadata().is_ok());
-    Ok(!path.is_empty() && (repo.index_blob(&path).is_some() || exists()))
 }

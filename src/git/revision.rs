@@ -1,11 +1,12 @@
-//! Revisions as users write them: `HEAD~2`, `v1.0`, `main..topic`, `v1.0:model.safetensors`.
+//! Revisions and paths as users write them: `HEAD~2`, `v1.0`, `main..topic`, `v1.0:model.safetensors`, `../model.safetensors`.
 //!
 //! Source: `gitrevisions(7)`. Git itself resolves each name.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use super::{BlobId, Git, GitError};
+use super::history::CommitId;
+use super::{BlobId, Git, GitError, Repo};
 
 /// What a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,18 @@ pub fn look_up(name: &OsStr) -> Result<Option<Named>, GitError> {
         Some(("blob", id)) => Some(Named::Blob(id.parse()?)),
         _ => None,
     })
+}
+
+/// The commit that a revision names; `None` if it names none.
+pub fn commit(revision: &OsStr) -> Result<Option<CommitId>, GitError> {
+    let mut asked = revision.to_owned();
+    asked.push("^{commit}");
+    // An option it is not, whatever it looks like; a range is no revision.
+    let git = Git::new(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(asked);
+    match git.output() {
+        Ok(name) => String::from_utf8_lossy(&name).trim().parse().map(Some),
+        Err(_) => Ok(None),
+    }
 }
 
 /// `REV:PATH` or `PATH`, taken apart. A file that is there wins over a revision of that name, as a colon is rare in
@@ -83,4 +96,36 @@ pub fn range(text: &OsStr) -> Result<Option<(OsString, OsString)>, GitError> {
         }
         None => Ok(None),
     }
+}
+
+/// What the user typed in the current folder as git's name for a path: from the top of the work tree.
+pub fn path_from_top(repo: &Repo, typed: &OsStr) -> Result<Vec<u8>, GitError> {
+    let typed = typed.as_bytes();
+    let top = repo.work_dir();
+    let below_top = top.as_ref().and_then(|top| typed.strip_prefix(top.as_os_str().as_bytes())?.strip_prefix(b"/"));
+    let path = match below_top {
+        Some(path) => path.to_vec(),
+        None => {
+            let mut prefix = Git::new(["rev-parse", "--show-prefix"]).output()?;
+            prefix.pop_if(|last| *last == b'\n');
+            [prefix.as_slice(), typed].concat()
+        }
+    };
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in path.split(|&byte| byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(parts.pop()),
+            name => parts.push(name),
+        }
+    }
+    Ok(parts.join(&b'/'))
+}
+
+/// Whether `typed` stands in the work tree or in the index: then it is a path to git, not a revision.
+pub fn is_path(repo: &Repo, typed: &OsStr) -> Result<bool, GitError> {
+    let path = path_from_top(repo, typed)?;
+    let exists =
+        || repo.work_dir().is_some_and(|top| top.join(OsString::from_vec(path.clone())).symlink_metadata().is_ok());
+    Ok(!path.is_empty() && (repo.index_blob(&path).is_some() || exists()))
 }

@@ -172,7 +172,7 @@ impl Count<'_> {
             sizes.missing += len;
             return Ok(0);
         };
-        let mut stored = |found: &super::Found<'_>, sizes: &mut Sizes| {
+        let mut stored = |found: &super::pack_set::Found<'_>, sizes: &mut Sizes| {
             let len = u64::from(found.record.len);
             sizes.stored += len;
             if found.pack.path().parent() == Some(&own) {

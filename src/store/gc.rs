@@ -33,6 +33,7 @@ mod levels;
 mod mark;
 mod plan;
 mod recode;
+mod report;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ pub(super) mod tidy;
 pub use grace::Grace;
 pub use plan::PackSizes;
 pub use recode::Recoded;
+pub use report::Report;
 
 /// With a shorter grace period than this, no git command may be at work.
 const GRACE_OF_COMMANDS: Duration = Duration::from_secs(60 * 60);
@@ -86,31 +88,6 @@ impl Options {
     pub fn new(grace: Grace, dry_run: bool) -> Self {
         Self { grace: grace.duration(), dry_run, aggressive: false, now: SystemTime::now(), sizes: PackSizes::DEFAULT }
     }
-}
-
-/// What a collection did, or would do.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Report {
-    /// Packs there were.
-    pub packs_before: u64,
-    /// Packs there are now.
-    pub packs_after: u64,
-    /// Bytes of all packs there were.
-    pub bytes_before: u64,
-    /// Bytes of all packs there are now.
-    pub bytes_after: u64,
-    /// Bytes that history does not need and that are kept for the grace period.
-    pub bytes_in_grace: u64,
-    /// Objects that history names and the store does not have.
-    pub missing_objects: u64,
-    /// Packs that were to go, but somebody began to rely on them.
-    pub spared_packs: u64,
-    /// Leftovers of interrupted commands that were removed.
-    pub leftovers: u64,
-    /// What was written anew, if that was asked for.
-    pub recoded: Option<Recoded>,
-    /// Packs with damaged entries, and what is wrong with them. They stay as they are.
-    pub damaged: Vec<(PathBuf, String)>,
 }
 
 /// Why a collection ended early. Nothing is lost then.
@@ -166,7 +143,7 @@ pub fn gc(store: &Store, roots: &dyn Roots, options: &Options, progress: &dyn Pr
     let (copied, recoded) =
         if options.aggressive { recode(store, &marks, options, roots, progress)? } else { (None, None) };
     let fates = if copied.is_some() { recode::fates(&marks) } else { settle_fates(&mut marks, options)? };
-    let mut report = report_plan(&marks, &fates, options);
+    let mut report = Report::planned(&marks, &fates, options);
     report.recoded = recoded;
     let leftovers = tidy::leftovers(store.dir(), options.now);
     report.leftovers = leftovers.len() as u64;
@@ -258,32 +235,6 @@ fn settle_fates(marks: &mut Marks, options: &Options) -> Result<Vec<Fate>, Store
         }
         wasteful.into_iter().try_for_each(|pack| marks.freeze(pack))?;
     }
-}
-
-/// What there is, and what it would be after the plan.
-fn report_plan(marks: &Marks, fates: &[Fate], options: &Options) -> Report {
-    let mut report = Report { missing_objects: marks.missing, ..Report::default() };
-    let mut routes = std::collections::BTreeMap::<(bool, Option<u64>), u64>::new();
-    for (marked, fate) in marks.packs.iter().zip(fates) {
-        let facts = marked.facts();
-        report.packs_before += 1;
-        report.bytes_before += marked.file_len;
-        report.bytes_in_grace += facts.grace;
-        match fate {
-            Fate::Stay => {
-                report.packs_after += 1;
-                report.bytes_after += marked.file_len;
-            }
-            Fate::Rewrite => {
-                report.bytes_after += facts.live + facts.grace;
-                *routes.entry((true, None)).or_default() += facts.live;
-                *routes.entry((false, facts.day)).or_default() += facts.grace;
-            }
-            Fate::Delete => {}
-        }
-    }
-    report.packs_after += routes.values().map(|bytes| bytes.div_ceil(options.sizes.bytes_max)).sum::<u64>();
-    report
 }
 
 fn carry_out(

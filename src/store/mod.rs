@@ -31,6 +31,7 @@ mod measure;
 // Public for the tests of what a damaged or hostile pack can do.
 #[doc(hidden)]
 pub mod pack;
+mod pack_set;
 mod permissions;
 mod read;
 mod recipe;
@@ -47,7 +48,8 @@ pub use permissions::Permissions;
 pub use read::BlockReader;
 pub use recipe::{BLOCK_BYTES, Recipe};
 
-use pack::{Pack, Record};
+use pack::Pack;
+use pack_set::PackSet;
 
 /// Open pack files kept at a time; a process may have few descriptors (`ulimit -n 256`).
 const OPEN_FILES_MAX: usize = 48;
@@ -112,56 +114,6 @@ struct Inner {
     open_files: Mutex<Vec<(PathBuf, Arc<File>)>>,
 }
 
-/// The packs that were there at one moment.
-#[derive(Default)]
-pub(crate) struct PackSet {
-    packs: Vec<Arc<Pack>>,
-}
-
-/// An entry and the pack it is in.
-pub(crate) struct Found<'a> {
-    pub pack: &'a Arc<Pack>,
-    /// The pack's place in its set.
-    pub at: usize,
-    pub record: Record,
-}
-
-impl PackSet {
-    /// The copy of an entry that has the fewest deltas below it.
-    ///
-    /// Copies of one block in several packs may be deltas against different bases. A delta is always written against a
-    /// base of lesser depth, so whoever takes the copy of least depth at every step never walks in a circle.
-    pub(crate) fn find(&self, id: &[u8; 32], kind: Kind) -> Option<Found<'_>> {
-        let mut best: Option<Found<'_>> = None;
-        for found in self.copies(id, kind) {
-            if found.record.depth == 0 {
-                return Some(found);
-            }
-            if best.as_ref().is_none_or(|best| found.record.depth < best.record.depth) {
-                best = Some(found);
-            }
-        }
-        best
-    }
-
-    /// All copies of an entry.
-    pub(crate) fn copies<'a>(&'a self, id: &[u8; 32], kind: Kind) -> impl Iterator<Item = Found<'a>> {
-        let id = *id;
-        self.packs
-            .iter()
-            .enumerate()
-            .filter_map(move |(at, pack)| pack.find(&id, kind).map(|record| Found { pack, at, record }))
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Pack>> {
-        self.packs.iter()
-    }
-
-    pub(crate) fn pack(&self, at: usize) -> &Arc<Pack> {
-        &self.packs[at]
-    }
-}
-
 impl Store {
     /// Opens the store at `dir`, which need not exist yet; `alternates` are further stores to read from.
     ///
@@ -187,13 +139,13 @@ impl Store {
 
     /// This store as if it had these packs and no others, whatever happens on disk.
     pub(crate) fn pinned(&self, packs: Vec<Arc<Pack>>) -> Self {
-        Self::new(&self.0.dir, Vec::new(), self.0.permissions, Some(PackSet { packs }))
+        Self::new(&self.0.dir, Vec::new(), self.0.permissions, Some(PackSet::new(packs)))
     }
 
     /// The packs of the stores this one borrows from.
     pub(crate) fn borrowed_packs(&self) -> Vec<Arc<Pack>> {
         let own = self.packs_dir();
-        self.packs().packs.iter().filter(|pack| pack.path().parent() != Some(&own)).cloned().collect()
+        self.packs().iter().filter(|pack| pack.path().parent() != Some(&own)).cloned().collect()
     }
 
     /// Where this store's own packs are, newest first.
@@ -222,7 +174,7 @@ impl Store {
             return Ok(());
         }
         let known: HashMap<PathBuf, Arc<Pack>> =
-            self.packs().packs.iter().map(|pack| (pack.path().to_owned(), Arc::clone(pack))).collect();
+            self.packs().iter().map(|pack| (pack.path().to_owned(), Arc::clone(pack))).collect();
         let mut packs = Vec::new();
         for dir in std::iter::once(&self.0.dir).chain(&self.0.alternates) {
             for path in list_packs(dir)? {
@@ -233,7 +185,7 @@ impl Store {
                 }
             }
         }
-        *self.0.packs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(PackSet { packs });
+        *self.0.packs.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(PackSet::new(packs));
         Ok(())
     }
 

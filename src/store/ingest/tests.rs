@@ -96,7 +96,7 @@ fn chains_of_deltas_end() {
     }
     assert!(BlockReader::new(&store).read_object_by_id(&base).expect("readable") == bytes);
     let packs = store.packs();
-    let depth_max = packs.packs.iter().flat_map(|pack| pack.records().collect::<Vec<_>>());
+    let depth_max = packs.iter().flat_map(|pack| pack.records().collect::<Vec<_>>());
     assert_eq!(depth_max.map(|record| record.depth).max(), Some(DELTA_DEPTH_MAX));
 }
 
