@@ -8,8 +8,10 @@ use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::SystemTime;
 
+use crossbeam_channel::{Sender, bounded};
 use rustix::fs::{Advice, Timespec, Timestamps};
 
 use super::pack::{self, Batch, EntryId, Kind, Record};
@@ -19,6 +21,9 @@ use crate::id::PackId;
 
 /// The disk begins to write whenever so many bytes have come.
 const WRITE_BACK_BYTES: u64 = 16 << 20;
+
+/// The disk is asked to make durable what has come, whenever it is so much.
+const SYNC_BYTES: u64 = 64 << 20;
 
 /// A pack in the making.
 pub struct PackWriter {
@@ -32,6 +37,9 @@ struct Body {
     end: u64,
     /// Up to here the disk has been asked to begin.
     begun: u64,
+    /// Up to here it has been asked to make it durable.
+    syncing: u64,
+    early: Option<EarlySync>,
     records: Vec<Record>,
 }
 
@@ -66,6 +74,13 @@ impl PackWriter {
             begin_write_back(body.file.file(), body.begun, body.end);
             body.begun = body.end;
         }
+        if body.end - body.syncing >= SYNC_BYTES {
+            body.syncing = body.end;
+            if body.early.is_none() {
+                body.early = EarlySync::start(body.file.file());
+            }
+            body.early.as_ref().inspect(|early| early.more());
+        }
         Ok(())
     }
 
@@ -76,7 +91,8 @@ impl PackWriter {
             let folder = open_folder(dir)?;
             let file = AtomicFile::create_in(folder.as_fd(), permissions.file_mode())?;
             write_checked_at(file.file(), pack::header(), 0)?;
-            Ok(Body { file, end: pack::header().len() as u64, begun: 0, records: Vec::new() })
+            let end = pack::header().len() as u64;
+            Ok(Body { file, end, begun: 0, syncing: 0, early: None, records: Vec::new() })
         };
         create().map_err(|source| StoreError::io("make a pack in", dir, source))
     }
@@ -112,11 +128,12 @@ impl PackWriter {
             None => None,
             Some(mut body) => {
                 let (tail, name) = pack::close(&mut body.records, body.end);
-                let close = || {
+                let mut close = || {
                     write_checked_at(body.file.file(), &tail, body.end)?;
                     if let Some(modified) = modified {
                         body.file.file().set_times(FileTimes::new().set_modified(modified))?;
                     }
+                    body.early.take().map_or(Ok(()), EarlySync::finish)?;
                     body.file.file().sync_data()
                 };
                 close().map_err(|source| StoreError::io("write", &dir, source))?;
@@ -145,6 +162,35 @@ impl PackWriter {
 fn begin_write_back(file: &File, start: u64, end: u64) {
     // Linux begins to write the range's dirty pages, and drops from its cache only those that were written before.
     let _ = rustix::fs::fadvise(file, start, NonZeroU64::new(end - start), Advice::DontNeed);
+}
+
+/// Syncs a file again and again while more is written to it. A disk with a cache of its own may take as long to empty
+/// that as it took to write; where all of that is left to the end, it is time spent waiting.
+struct EarlySync {
+    wake: Sender<()>,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+impl EarlySync {
+    /// `None` where no more threads can be had: then the last sync does all.
+    fn start(file: &File) -> Option<Self> {
+        let file = file.try_clone().ok()?;
+        let (wake, woken) = bounded(1);
+        let run = move || woken.into_iter().try_for_each(|()| file.sync_data());
+        Some(Self { wake, thread: std::thread::Builder::new().spawn(run).ok()? })
+    }
+
+    /// More has come.
+    fn more(&self) {
+        // One call that waits is enough; and after an error there is none to come.
+        let _ = self.wake.try_send(());
+    }
+
+    /// Waits for a sync at work. The kernel tells of an error once: one that was told here is not told to the next.
+    fn finish(self) -> io::Result<()> {
+        drop(self.wake);
+        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that syncs has panicked")))
+    }
 }
 
 /// Entries of a pack that new objects use.
