@@ -11,7 +11,7 @@ const fn power_of_two(exponent: i32) -> f32 {
 
 /// What the codes with all exponent bits set mean.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Specials {
+pub enum Specials {
     /// Infinity, and NaN for other mantissas.
     Ieee,
     /// NaN where the mantissa has all bits set too; else numbers.

@@ -10,6 +10,7 @@ mod histogram;
 mod kernel;
 mod quantized;
 mod rank;
+mod rounding;
 mod summary;
 mod values;
 
@@ -17,8 +18,9 @@ pub use change::{ChangeStats, is_comparable};
 pub use dtype::{Dtype, Plain, Quantized};
 pub use histogram::Histogram;
 pub use rank::{Rank, RankSketch};
+pub use rounding::{encode, is_float};
 pub use summary::TensorStats;
-pub use values::{Unit, decode, is_numeric};
+pub use values::{Unit, decode, decode_singles, is_numeric};
 
 /// The number of elements of a tensor of this `shape` (1 for a scalar), or `None` if it does not fit in 64 bits.
 pub fn element_count(shape: &[u64]) -> Option<u64> {

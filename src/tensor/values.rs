@@ -79,6 +79,17 @@ pub fn decode(dtype: &Dtype, bytes: &[u8]) -> Option<Vec<f64>> {
     Some(numbers)
 }
 
+/// The numbers in `bytes` as f32; `None` if the type is none that f32 has all numbers of, or something is left over.
+pub fn decode_singles(dtype: &Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+    let unit = Unit::of(dtype);
+    if Numbers::of(dtype) != Numbers::Single || !bytes.len().is_multiple_of(unit.bytes) {
+        return None;
+    }
+    let mut numbers = vec![0.0; bytes.len() / unit.bytes * unit.elements];
+    read_singles(dtype, bytes, &mut numbers);
+    Some(numbers)
+}
+
 #[inline(always)]
 fn each<const N: usize, T>(bytes: &[u8], numbers: &mut [T], read: impl Fn([u8; N]) -> T) {
     for (number, &word) in numbers.iter_mut().zip(bytes.as_chunks::<N>().0) {
