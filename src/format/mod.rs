@@ -25,6 +25,7 @@ mod onnx;
 mod pickle;
 mod protobuf;
 mod pytorch;
+pub mod rebuild;
 mod safetensors;
 mod skeleton;
 mod zip;

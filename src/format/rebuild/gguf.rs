@@ -1,0 +1,351 @@
+//! GGUF: a header of metadata and tensor infos, then the tensors, each at a multiple of the file's alignment.
+//!
+//! Source: as for the parser. Values and infos are carried over as they stand; only offsets are computed. As llama.cpp
+//! demands, infos stand in the order of their tensors, and each tensor, the last one too, is followed by zeros up to the
+//! alignment.
+//!
+//! **Limitations.** Keys are merged one by one, also where one belongs to another (a vocabulary and its scores).
+
+use std::collections::{HashMap, HashSet};
+
+use super::builder::Builder;
+use super::sparse::Sparse;
+use super::three_way::{Pairs, Which, merge_pairs, take, weave};
+use super::{CannotRebuild, Merge, Origin, Rebuilt, TensorSpec, cannot};
+use crate::format::HEADER_BYTES_MAX;
+use crate::tensor::{Dtype, Plain};
+
+const MAGIC: &[u8] = b"GGUF";
+const ALIGNMENT_KEY: &[u8] = b"general.alignment";
+const ALIGNMENT_DEFAULT: u64 = 32;
+const VALUE_U32: u32 = 4;
+const VALUE_STRING: u32 = 8;
+const VALUE_ARRAY: u32 = 9;
+const ARRAY_DEPTH_MAX: u32 = 4;
+
+pub(super) fn rebuild(merge: &Merge) -> Result<Rebuilt, CannotRebuild> {
+    let base = merge.base.as_ref().map(Header::read).transpose()?;
+    let (ours, theirs) = (Header::read(&merge.ours)?, Header::read(&merge.theirs)?);
+    let base_pairs = base.as_ref().map_or(&[][..], |base| &base.pairs[..]);
+    let Pairs { pairs, conflicts } = merge_pairs(base_pairs, &ours.pairs, &theirs.pairs);
+    let conflicts = conflicts.into_iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect();
+    let version = match take(base.as_ref().map(|base| &base.version), &ours.version, &theirs.version) {
+        Some(Which::Theirs) => theirs.version,
+        Some(Which::Ours) | None => ours.version,
+    };
+    let order = merge.named(weave(&merge.ours.names(), &merge.theirs.names()));
+    for (header, side) in [(&ours, &merge.ours), (&theirs, &merge.theirs)] {
+        if header.version == version && header.pairs == pairs && merge.is_list_of(&order, side) {
+            return Ok(merge.whole(side, conflicts));
+        }
+    }
+    let infos = order.iter().map(|&part| info(merge, part, &ours, &theirs)).collect::<Result<Vec<_>, _>>()?;
+    write(merge, version, &pairs, &order, &infos, conflicts)
+}
+
+/// The start of a file. Keys and values are bytes: nothing is known of them but where they end.
+struct Header<'a> {
+    version: u32,
+    /// Keys, and values with their types.
+    pairs: Vec<(&'a [u8], &'a [u8])>,
+    /// By the tensor's name, its info up to the offset.
+    infos: HashMap<&'a [u8], &'a [u8]>,
+}
+
+impl<'a> Header<'a> {
+    fn read(file: &Sparse<'a>) -> Result<Self, CannotRebuild> {
+        let mut rest = file.gaps[0];
+        let header =
+            Self::take(&mut rest).ok_or_else(|| cannot(format!("the header of {} can not be read", file.who)))?;
+        let mut keys = HashSet::new();
+        if let Some((key, _)) = header.pairs.iter().find(|(key, _)| !keys.insert(key)) {
+            let key = String::from_utf8_lossy(key);
+            return Err(cannot(format!("{} has two values for `{}`", file.who, key.escape_debug())));
+        }
+        let is_padding = |gap: &[u8]| gap.iter().all(|&byte| byte == 0);
+        if !is_padding(rest) || !file.gaps[1..].iter().all(|gap| is_padding(gap)) {
+            return Err(cannot(format!("{} has bytes between its tensors", file.who)));
+        }
+        Ok(header)
+    }
+
+    fn take(rest: &mut &'a [u8]) -> Option<Self> {
+        rest.split_off(..MAGIC.len()).filter(|magic| *magic == MAGIC)?;
+        let (version, tensors, pairs) = (take_u32(rest)?, take_u64(rest)?, take_u64(rest)?);
+        let mut header = Self { version, pairs: Vec::new(), infos: HashMap::new() };
+        for _ in 0..pairs {
+            header.pairs.push((take_text(rest)?, span(rest, skip_value)?));
+        }
+        for _ in 0..tensors {
+            let name = take_text(&mut { *rest })?;
+            header.infos.insert(name, span(rest, skip_info)?);
+            take_u64(rest)?;
+        }
+        Some(header)
+    }
+}
+
+/// What `skip` skips.
+fn span<'a>(rest: &mut &'a [u8], skip: impl FnOnce(&mut &'a [u8]) -> Option<()>) -> Option<&'a [u8]> {
+    let before = *rest;
+    skip(rest)?;
+    before.get(..before.len() - rest.len())
+}
+
+fn take_u32(rest: &mut &[u8]) -> Option<u32> {
+    let (bytes, tail) = rest.split_first_chunk()?;
+    *rest = tail;
+    Some(u32::from_le_bytes(*bytes))
+}
+
+fn take_u64(rest: &mut &[u8]) -> Option<u64> {
+    let (bytes, tail) = rest.split_first_chunk()?;
+    *rest = tail;
+    Some(u64::from_le_bytes(*bytes))
+}
+
+fn take_bytes<'a>(rest: &mut &'a [u8], len: u64) -> Option<&'a [u8]> {
+    rest.split_off(..usize::try_from(len).ok()?)
+}
+
+fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let len = take_u64(rest)?;
+    take_bytes(rest, len)
+}
+
+fn skip_value(rest: &mut &[u8]) -> Option<()> {
+    let value_type = take_u32(rest)?;
+    skip_typed(rest, value_type, ARRAY_DEPTH_MAX)
+}
+
+fn skip_typed(rest: &mut &[u8], value_type: u32, depth_left: u32) -> Option<()> {
+    match (value_type, value_bytes(value_type)) {
+        (_, Some(width)) => take_bytes(rest, width).map(drop),
+        (VALUE_STRING, _) => take_text(rest).map(drop),
+        (VALUE_ARRAY, _) => {
+            let (element_type, elements) = (take_u32(rest)?, take_u64(rest)?);
+            if let Some(width) = value_bytes(element_type) {
+                return take_bytes(rest, elements.checked_mul(width)?).map(drop);
+            }
+            let depth_left = depth_left.checked_sub(1)?;
+            (0..elements).try_for_each(|_| skip_typed(rest, element_type, depth_left))
+        }
+        _ => None,
+    }
+}
+
+/// Bytes of a value of a type that has a fixed size.
+fn value_bytes(value_type: u32) -> Option<u64> {
+    match value_type {
+        0 | 1 | 7 => Some(1),         // u8, i8, bool
+        2 | 3 => Some(2),             // u16, i16
+        VALUE_U32 | 5 | 6 => Some(4), // u32, i32, f32
+        10..=12 => Some(8),           // u64, i64, f64
+        _ => None,
+    }
+}
+
+/// A tensor's info up to its offset: name, dimensions, type.
+fn skip_info(rest: &mut &[u8]) -> Option<()> {
+    take_text(rest)?;
+    let dims = take_u32(rest)?;
+    take_bytes(rest, u64::from(dims) * 8 + 4).map(drop)
+}
+
+/// The info of a part up to its offset.
+fn info(merge: &Merge, part: usize, ours: &Header, theirs: &Header) -> Result<Vec<u8>, CannotRebuild> {
+    let part = &merge.parts[part];
+    let (header, spec) = match part.origin {
+        Origin::Ours(index) | Origin::New { ours: index, .. } => (ours, merge.ours.tensors[index]),
+        Origin::Theirs(index) => (theirs, merge.theirs.tensors[index]),
+    };
+    if spec != part.spec() {
+        return new_info(&part.spec());
+    }
+    let info = header.infos.get(part.name.as_bytes());
+    info.map(|info| info.to_vec()).ok_or_else(|| cannot(format!("tensor `{}` is not listed in its file", part.name)))
+}
+
+fn new_info(spec: &TensorSpec) -> Result<Vec<u8>, CannotRebuild> {
+    let code = type_code(spec.dtype)
+        .ok_or_else(|| cannot(format!("tensor `{}` is {}, which GGUF does not have", spec.name, spec.dtype)))?;
+    let mut info = (spec.name.len() as u64).to_le_bytes().to_vec();
+    info.extend_from_slice(spec.name.as_bytes());
+    info.extend((spec.shape.len() as u32).to_le_bytes());
+    info.extend(spec.shape.iter().rev().flat_map(|dim| dim.to_le_bytes()));
+    info.extend(code.to_le_bytes());
+    Ok(info)
+}
+
+/// The `ggml_type` of a dtype.
+fn type_code(dtype: &Dtype) -> Option<u32> {
+    let plain = match dtype {
+        Dtype::Gguf(quantized) => return Some(quantized.code()),
+        Dtype::Plain(plain) => plain,
+    };
+    Some(match plain {
+        Plain::F32 => 0,
+        Plain::F16 => 1,
+        Plain::I8 => 24,
+        Plain::I16 => 25,
+        Plain::I32 => 26,
+        Plain::I64 => 27,
+        Plain::F64 => 28,
+        Plain::BF16 => 30,
+        _ => return None,
+    })
+}
+
+/// The alignment that the metadata set.
+fn alignment(pairs: &[(&[u8], &[u8])]) -> Option<u64> {
+    let Some(&(_, mut value)) = pairs.iter().find(|(key, _)| *key == ALIGNMENT_KEY) else {
+        return Some(ALIGNMENT_DEFAULT);
+    };
+    let value_type = take_u32(&mut value)?;
+    let alignment = take_u32(&mut value)?;
+    (value_type == VALUE_U32 && alignment.is_power_of_two()).then_some(u64::from(alignment))
+}
+
+fn write(
+    merge: &Merge,
+    version: u32,
+    pairs: &[(&[u8], &[u8])],
+    order: &[usize],
+    infos: &[Vec<u8>],
+    conflicts: Vec<String>,
+) -> Result<Rebuilt, CannotRebuild> {
+    let count = order.len() as u64;
+    // Padding is written out: a file may not ask for more of it than a header may have.
+    let alignment = alignment(pairs)
+        .filter(|alignment| alignment.checked_mul(count + 1).is_some_and(|padding| padding <= HEADER_BYTES_MAX))
+        .ok_or_else(|| cannot("`general.alignment` is not one that tensors can have"))?;
+    let mut file = Builder::new(merge.parts);
+    file.bytes(MAGIC);
+    file.bytes(&version.to_le_bytes());
+    file.bytes(&count.to_le_bytes());
+    file.bytes(&(pairs.len() as u64).to_le_bytes());
+    for (key, value) in pairs {
+        file.bytes(&(key.len() as u64).to_le_bytes());
+        file.bytes(key);
+        file.bytes(value);
+    }
+    let mut offset = 0_u64;
+    for (&part, info) in order.iter().zip(infos) {
+        let spec = merge.parts[part].spec();
+        file.bytes(info);
+        file.bytes(&offset.to_le_bytes());
+        offset = spec
+            .byte_len()
+            .and_then(|len| offset.checked_add(len)?.checked_next_multiple_of(alignment))
+            .ok_or_else(|| cannot(format!("tensor `{}` is larger than any file", spec.name)))?;
+    }
+    file.pad(alignment);
+    for &part in order {
+        file.part(part)?;
+        file.pad(alignment);
+    }
+    Ok(file.finish(conflicts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::rebuild::testing::{Cut, all, data, merge};
+    use crate::tensor::Quantized;
+
+    fn text(text: &str) -> Vec<u8> {
+        [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
+    }
+
+    fn number(key: &str, value: u32) -> Vec<u8> {
+        [&text(key)[..], &VALUE_U32.to_le_bytes(), &value.to_le_bytes()].concat()
+    }
+
+    /// A file with these numbers as metadata, and with tensors of one float.
+    fn file(pairs: &[(&str, u32)], names: &[&str]) -> Cut {
+        let alignment =
+            pairs.iter().find(|(key, _)| key.as_bytes() == ALIGNMENT_KEY).map_or(32, |pair| pair.1 as usize);
+        let mut bytes = b"GGUF\x03\0\0\0".to_vec();
+        bytes.extend((names.len() as u64).to_le_bytes());
+        bytes.extend((pairs.len() as u64).to_le_bytes());
+        bytes.extend(pairs.iter().flat_map(|(key, value)| number(key, *value)));
+        for (index, name) in names.iter().enumerate() {
+            bytes.extend(text(name));
+            bytes.extend([1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+            bytes.extend(((index * alignment) as u64).to_le_bytes());
+        }
+        for name in names {
+            bytes.resize(bytes.len().next_multiple_of(alignment), 0);
+            bytes.extend(name.bytes().chain([0; 4]).take(4));
+        }
+        bytes.resize(bytes.len().next_multiple_of(alignment), 0);
+        Cut::new(&bytes)
+    }
+
+    #[test]
+    fn metadata_are_merged_key_by_key() {
+        let base = file(&[("a", 1), ("b", 1), ("c", 1)], &["x"]);
+        let ours = file(&[("a", 2), ("b", 1), ("c", 2)], &["x"]);
+        let theirs = file(&[("d", 3), ("b", 3), ("a", 1), ("c", 3)], &["x"]);
+        let merged = merge(Some(&base), &ours, &theirs, &[Origin::Theirs(0)], &[]).expect("merges");
+        assert!(merged.bytes == file(&[("a", 2), ("b", 3), ("c", 2), ("d", 3)], &["x"]).bytes);
+        assert_eq!(merged.rebuilt.conflicts, ["c"]);
+    }
+
+    #[test]
+    fn tensors_that_were_added_follow_what_they_followed() {
+        let base = file(&[], &["a", "b", "c"]);
+        let ours = file(&[], &["a", "our", "b", "c"]);
+        let theirs = file(&[], &["their first", "a", "c", "their", "last"]);
+        // `b` was dropped by them.
+        let origins = [
+            Origin::Ours(0),
+            Origin::Ours(1),
+            Origin::Ours(3),
+            Origin::Theirs(4),
+            Origin::Theirs(3),
+            Origin::Theirs(0),
+        ];
+        let merged = merge(Some(&base), &ours, &theirs, &origins, &[]).expect("merges");
+        assert!(merged.bytes == file(&[], &["their first", "a", "our", "c", "their", "last"]).bytes);
+        assert_eq!(merged.rebuilt.order, [5, 0, 1, 2, 4, 3]);
+    }
+
+    #[test]
+    fn another_alignment_moves_the_tensors() {
+        let key = "general.alignment";
+        let (base, ours) = (file(&[(key, 64)], &["x", "y"]), file(&[(key, 64), ("a", 1)], &["x", "y"]));
+        let theirs = file(&[(key, 128)], &["x", "y"]);
+        let merged = merge(Some(&base), &ours, &theirs, &all(&ours, Origin::Ours), &[]).expect("merges");
+        assert!(merged.bytes == file(&[(key, 128), ("a", 1)], &["x", "y"]).bytes);
+    }
+
+    #[test]
+    fn endless_padding_is_refused() {
+        let key = "general.alignment";
+        let at = 24 + 8 + key.len() + 4;
+        let header = file(&[(key, 8)], &[]);
+        let header = header.edited(|bytes| bytes[at..at + 4].copy_from_slice(&(1_u32 << 30).to_le_bytes()));
+        let why = merge(None, &header, &file(&[], &["x"]), &[Origin::Theirs(0)], &[]).expect_err("refused").0;
+        assert!(why.contains("general.alignment"), "{why}");
+    }
+
+    #[test]
+    fn new_tensors_may_have_another_type() {
+        let file = data!("models/gguf-plain.gguf");
+        let index = file.index("token_embd.weight");
+        let part = TensorSpec { dtype: &Dtype::Gguf(Quantized::Q4_0), ..file.specs()[index] };
+        let mut info = &new_info(&part).expect("a type of GGUF")[..];
+        assert_eq!(take_text(&mut info), Some(&b"token_embd.weight"[..]));
+        assert_eq!([take_u32(&mut info), take_u32(&mut { &info[16..] })], [Some(2), Some(2)]);
+        assert_eq!([take_u64(&mut info), take_u64(&mut info)], [Some(24), Some(32)]);
+        assert!(new_info(&TensorSpec { dtype: &Plain::U8.into(), ..part }).is_err());
+    }
+
+    #[test]
+    fn bytes_in_the_padding_are_not_lost() {
+        let odd = file(&[], &["x", "y"]).edited(|bytes| *bytes.last_mut().expect("padding") = 7);
+        let why = merge(None, &odd, &odd, &[Origin::Ours(0)], &[]).expect_err("refused").0;
+        assert!(why.contains("between its tensors"), "{why}");
+    }
+}
