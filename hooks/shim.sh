@@ -1,8 +1,8 @@
 #!/bin/sh
-# git-model hook shim 1. Written by `git model install`, taken away by `git model uninstall`.
-# Puts weight files in place, then hands on to the hook that was here before.
+# git-model hook shim 2. Written by `git model install`, taken away by `git model uninstall`.
+# Does git-model's part, then hands on to the hook that was here before.
 if command -v @PROGRAM@ >/dev/null 2>&1; then
-	@PROGRAM@ hook @EVENT@ "$@" </dev/null || :
+	@PROGRAM@ hook @EVENT@ "$@" </dev/null || @FAILURE@
 fi
 # Under another name (`.legacy`, `.old`) another tool has taken this file over and calls it; the hook that was here
 # before may be that very tool, which would then call itself without end.

@@ -17,6 +17,8 @@ pub enum Kind {
     Found = 3,
     /// The command could not do its work, where 1 says something else.
     Fatal = 128,
+    /// A merge must not go on: what tells git so.
+    Abort = 129,
 }
 
 /// What the user reads when a command fails.

@@ -6,7 +6,8 @@
 //! - [`tensor`]: element types and shapes.
 //! - [`mod@format`]: one file per weight format: bytes to a [`format::Layout`].
 //! - [`manifest`]: the text that git keeps in place of a weight file.
-//! - [`merge`]: three manifests to one.
+//! - [`merge`]: three versions of a model to one.
+//! - [`metrics`]: whether a model is sound.
 //! - [`store`]: objects, packs, index, codecs, collection and checks.
 //! - [`version`]: which commit changed what.
 //! - [`git`]: everything that talks to git: config, index, filter protocol, processes.
@@ -26,6 +27,7 @@ pub mod git;
 pub mod id;
 pub mod manifest;
 pub mod merge;
+pub mod metrics;
 pub mod parallel;
 pub mod progress;
 pub mod store;

@@ -127,7 +127,8 @@ impl Ui {
         }
     }
 
-    fn talk(&self, line: &str) {
+    /// Prints lines on standard error, quiet or not.
+    pub fn talk(&self, line: &str) {
         let write = || {
             // Nobody can be told that standard error is closed.
             let _ = writeln!(io::stderr().lock(), "{line}");

@@ -29,7 +29,9 @@ mod gc;
 mod install;
 mod ls_files;
 mod man;
+mod merge;
 pub mod plumbing;
+mod resolve;
 mod show;
 mod status;
 mod track;
@@ -80,6 +82,8 @@ enum Command {
     Export(export::Args),
     Verify(verify::Args),
     Checkout(checkout::Args),
+    Merge(merge::Args),
+    Resolve(resolve::Args),
     Doctor(doctor::Args),
     Du(du::Args),
     Fsck(fsck::Args),
@@ -118,6 +122,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Verify(args) => verify::run(args, &ui),
         Command::Blame(args) => blame::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
+        Command::Merge(args) => merge::run(args, &ui),
+        Command::Resolve(args) => resolve::run(args, &ui),
         Command::Doctor(args) => doctor::run(args, &ui),
         Command::Du(args) => du::run(args, &ui),
         Command::Demo(args) => demo::run(args, &ui),

@@ -121,6 +121,13 @@ impl From<FindError> for Error {
             FindError::NotAModel { .. } => {
                 failure.hint("`git model track` says how to have weight files stored by tensor")
             }
+            FindError::NotOne { revision, paths } if paths.is_empty() => {
+                failure.hint(format!("`git ls-tree -r --name-only {revision}` lists its files"))
+            }
+            FindError::NotOne { revision, paths } => failure.hint(format!(
+                "name one: `{}`",
+                paths.iter().map(|path| format!("{revision}:{path}")).collect::<Vec<_>>().join("`, `")
+            )),
             FindError::File { .. } => failure,
         }
     }

@@ -19,7 +19,7 @@ use super::{Git, GitError, git_version};
 use crate::atomic_file::{AtomicFile, mode_by_umask, open_folder, sync_folder};
 
 /// The events we have hooks for.
-pub const EVENTS: [&str; 2] = ["post-checkout", "post-merge"];
+pub const EVENTS: [&str; 5] = ["post-checkout", "post-merge", "pre-commit", "pre-merge-commit", "prepare-commit-msg"];
 
 const SHIM: &str = include_str!("../../hooks/shim.sh");
 const SHIM_MARK: &str = "# git-model hook shim ";
@@ -157,8 +157,10 @@ impl Hooks {
     fn ruler(&self, event: &str, text: &str) -> Option<(PathBuf, String)> {
         let program = self.program.as_str();
         let in_top = |name: &str| self.top.as_ref().unwrap_or(&self.dir).join(name);
-        let line =
-            format!("if command -v {program} >/dev/null 2>&1; then {program} hook {event} \"$@\" </dev/null; fi\n");
+        let failure = if stops_git(event) { " || exit 1" } else { "" };
+        let line = format!(
+            "if command -v {program} >/dev/null 2>&1; then {program} hook {event} \"$@\" </dev/null{failure}; fi\n"
+        );
         if text.contains("pre-commit.com") {
             let snippet = format!(
                 "- repo: local\n  hooks:\n  - id: git-model-{event}\n    name: git-model\n    language: system\n    \
@@ -194,7 +196,9 @@ impl Hooks {
 
     fn write_shim(&self, event: &str) -> Result<(), HookError> {
         let path = self.path(event);
+        let failure = if stops_git(event) { "exit 1" } else { ":" };
         let text = SHIM.replace("@EVENT@", event).replace("@PROGRAM@", self.program.as_str());
+        let text = text.replace("@FAILURE@", failure);
         if std::fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
             return Ok(());
         }
@@ -230,6 +234,11 @@ impl Hooks {
         }
         Ok(any)
     }
+}
+
+/// Whether git does not go on if the hook fails, and should not.
+fn stops_git(event: &str) -> bool {
+    event.starts_with("pre")
 }
 
 fn section(event: &str) -> String {

@@ -95,7 +95,7 @@ pub fn settings(program: &Program) -> Vec<Setting> {
         ("filter.model.required", "true".into()),
         ("merge.model.name", "tensor by tensor".into()),
         ("merge.model.driver", format!("{escaped} merge-driver %O %A %B %L %P %S %X %Y")),
-        ("merge.model.recursive", "binary".into()),
+        ("merge.model.recursive", "model".into()),
     ]
 }
 

@@ -19,6 +19,7 @@ pub mod hooks;
 pub mod index_stat;
 pub mod install;
 pub mod log;
+pub mod merging;
 mod parameters;
 mod pkt_line;
 pub mod reachable;
@@ -220,6 +221,11 @@ impl Repo {
     /// The blob that the index has for `path`; none for one in conflict.
     pub fn merged_index_blob(&self, path: &[u8]) -> Option<BlobId> {
         self.index_blob_at(path, &[gix::index::entry::Stage::Unconflicted])
+    }
+
+    /// The blob that the index has for `path` of the other side of a conflict.
+    pub fn their_index_blob(&self, path: &[u8]) -> Option<BlobId> {
+        self.index_blob_at(path, &[gix::index::entry::Stage::Theirs])
     }
 
     fn index_blob_at(&self, path: &[u8], stages: &[gix::index::entry::Stage]) -> Option<BlobId> {

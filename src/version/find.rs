@@ -6,12 +6,14 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use crate::format::Skeleton;
 use crate::git::revision;
-use crate::git::{BlobId, GitError};
+use crate::git::{BlobId, GitError, shown, tree};
 use crate::id::ObjectId;
 use crate::manifest::{BYTES_MAX, Content, Manifest, ParseError};
-use crate::store::{BlockReader, StoreError};
+use crate::store::{BlockReader, Store, StoreError};
 use crate::tensor::Dtype;
+use crate::worktree::assemble::{AssembleError, read_skeleton};
 use crate::worktree::{Context, OpenError, loose, models};
 
 /// A tensor, wherever it is.
@@ -66,6 +68,14 @@ pub enum FindError {
         /// Why.
         source: io::Error,
     },
+    /// A revision that has not just one model.
+    #[error("`{revision}` has {} models", paths.len())]
+    NotOne {
+        /// As the user wrote it.
+        revision: String,
+        /// The models it has.
+        paths: Vec<String>,
+    },
     /// It is something else.
     #[error("`{spec}` is no model: {why}")]
     NotAModel {
@@ -95,6 +105,17 @@ pub enum TensorError {
     File(#[from] io::Error),
 }
 
+/// Why what lies between tensors cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SkeletonError {
+    /// From the store.
+    #[error(transparent)]
+    Store(#[from] AssembleError),
+    /// From the file.
+    #[error("cannot read the file: {0}")]
+    File(#[from] io::Error),
+}
+
 /// The model that `spec` names. A file in the work tree is taken as it is now, whether git knows it or not.
 ///
 /// # Errors
@@ -105,6 +126,34 @@ pub fn find(spec: &OsStr) -> Result<Model, FindError> {
     let context = Context::discover()?;
     let blob = revision::blob(&revision, &path)?;
     in_git(context, blob, spec)
+}
+
+/// As [`find`]; a revision alone is its one model. Returns its path from the top, too, if it is in git.
+///
+/// # Errors
+/// Those of [`find`]; a revision with several models, or none.
+pub fn find_only(spec: &OsStr) -> Result<(Model, Option<Vec<u8>>), FindError> {
+    let is_revision = || revision::commit(spec).ok().flatten().is_some();
+    if spec.as_encoded_bytes().contains(&b':') || Path::new(spec).exists() || !is_revision() {
+        let path = revision::split(spec).0.and(Some(revision::split(spec).1));
+        let path = path.map(|path| path.into_encoded_bytes());
+        return Ok((find(spec)?, path));
+    }
+    let context = Context::discover()?;
+    let revision = spec.to_string_lossy().into_owned();
+    let mut models = Vec::new();
+    for file in tree::files(&revision)? {
+        if context.repo.blob_len(file.blob)? <= BYTES_MAX && Manifest::looks_like(&context.repo.blob(file.blob)?) {
+            models.push(file);
+        }
+    }
+    match &models[..] {
+        [only] => Ok((in_git(context, only.blob, spec)?, Some(only.path.clone()))),
+        several => {
+            let paths = several.iter().map(|file| shown(&file.path)).collect();
+            Err(FindError::NotOne { revision, paths })
+        }
+    }
 }
 
 fn find_here(path: &Path) -> Result<Model, FindError> {
@@ -187,6 +236,31 @@ impl Model {
         }
     }
 
+    /// What lies between the tensors.
+    ///
+    /// # Errors
+    /// What the store does not have or cannot read; a file that cannot be read.
+    pub fn skeleton(&self) -> Result<Skeleton, SkeletonError> {
+        match &self.place {
+            Place::Store(context, Manifest { content: Content::Model { skeleton, .. }, .. }) => {
+                Ok(read_skeleton(&context.store, skeleton)?)
+            }
+            Place::Store(..) => Ok(Skeleton::new()),
+            Place::File(file) => {
+                let mut skeleton = Skeleton::new();
+                let mut position = 0;
+                let ends = self.tensors.iter().map(|tensor| (tensor.offset, tensor.len)).chain([(self.size, 0)]);
+                for (offset, len) in ends {
+                    let mut gap = vec![0; offset.saturating_sub(position) as usize];
+                    file.read_exact_at(&mut gap, position)?;
+                    skeleton.push(&gap);
+                    position = offset + len;
+                }
+                Ok(skeleton)
+            }
+        }
+    }
+
     /// The tensor of this name.
     ///
     /// # Errors
@@ -205,14 +279,40 @@ impl Model {
     /// # Errors
     /// What the store does not have or cannot read.
     pub fn bytes(&self, tensor: &Tensor) -> Result<Vec<u8>, TensorError> {
-        match (&self.place, &tensor.sha256) {
-            (Place::Store(context, _), Some(id)) => Ok(BlockReader::new(&context.store).read_object_by_id(id)?),
-            (Place::File(file), _) => {
+        self.reading().bytes(tensor)
+    }
+
+    /// What reads the tensors, from several threads if need be.
+    pub fn reading(&self) -> Reading<'_> {
+        match &self.place {
+            Place::Store(context, _) => Reading::Store(context.store.clone()),
+            Place::File(file) => Reading::File(file),
+        }
+    }
+}
+
+/// Where a model's tensors are read.
+pub enum Reading<'a> {
+    /// In the store.
+    Store(Store),
+    /// In a file.
+    File(&'a File),
+}
+
+impl Reading<'_> {
+    /// The bytes of a tensor of the model.
+    ///
+    /// # Errors
+    /// What the store does not have or cannot read.
+    pub fn bytes(&self, tensor: &Tensor) -> Result<Vec<u8>, TensorError> {
+        match (self, &tensor.sha256) {
+            (Self::Store(store), Some(id)) => Ok(BlockReader::new(store).read_object_by_id(id)?),
+            (Self::File(file), _) => {
                 let mut bytes = vec![0; tensor.len as usize];
                 file.read_exact_at(&mut bytes, tensor.offset)?;
                 Ok(bytes)
             }
-            (Place::Store(..), None) => Err(io::Error::from(io::ErrorKind::NotFound).into()),
+            (Self::Store(_), None) => Err(io::Error::from(io::ErrorKind::NotFound).into()),
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod loose;
 pub mod materialize;
 pub mod models;
 pub mod pending;
+pub mod put;
 pub mod recover;
 pub mod restore;
 pub mod smudge;

@@ -106,8 +106,10 @@ fn hooks_are_mended() {
         assert_eq!(code, Some(0));
         let (_, mend) = find(&report, "hook post-merge is ruled by another tool").expect("a finding");
         let lines = shell(&repo, &mend).ok();
-        let hook = |event: &str| lines.text().lines().find(|line| line.contains(event)).expect("a line").to_owned();
-        for event in ["post-checkout", "post-merge"] {
+        let hook = |event: &str| {
+            lines.text().lines().find(|line| line.contains(&format!("hook {event} "))).expect("a line").to_owned()
+        };
+        for event in git_model::git::hooks::EVENTS {
             repo.write(&format!("elsewhere/{event}"), format!("#!/bin/sh\n{}\n", hook(event)).as_bytes());
         }
         assert_healthy(&repo);

@@ -60,7 +60,7 @@ fn settings_are_written_once_and_leave_nothing_behind() {
     assert_eq!(get("filter.model.smudge"), "git-model smudge %f");
     assert_eq!(get("filter.model.required"), "true");
     assert_eq!(get("merge.model.driver"), "git-model merge-driver %O %A %B %L %P %S %X %Y");
-    assert_eq!(get("merge.model.recursive"), "binary");
+    assert_eq!(get("merge.model.recursive"), "model");
     let again = repo.model(&["install"]).ok();
     assert!(again.stderr.contains("already"), "{}", again.stderr);
     assert!(installed == (snapshot(&env.home()), snapshot(&repo.path(".git"))));

@@ -2,9 +2,17 @@
 
 use std::ffi::OsString;
 
-use crate::error::Result;
-use crate::ui::Ui;
+use crate::error::{Error, Result};
+use crate::git::{merging, shown};
+use crate::merge::state;
+use crate::metrics::health::{self, Finding};
+use crate::progress::Progress;
+use crate::ui::{Ui, count};
+use crate::worktree::Context;
 use crate::worktree::recover::{self, Scope};
+
+/// A longer list tells nobody more.
+const NAMED_MAX: usize = 10;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -15,13 +23,74 @@ pub struct Args {
     args: Vec<OsString>,
 }
 
-/// A hook of ours never stops git: whatever cannot be done now is done when the filter ends.
+/// A hook after the fact never fails: whatever cannot be done now is done when the filter ends. One before a commit does
+/// if the commit would hide something.
 pub fn run(args: Args, ui: &Ui) -> Result {
-    if matches!(args.name.as_str(), "post-checkout" | "post-merge")
-        && let Ok(context) = crate::cli::context()
-    {
-        let report = recover::recover(&context, Scope::All, ui);
-        crate::cli::checkout::tell(&report, ui);
+    let Ok(context) = crate::cli::context() else { return Ok(()) };
+    match args.name.as_str() {
+        "post-checkout" | "post-merge" => {
+            let report = recover::recover(&context, Scope::All, ui);
+            crate::cli::checkout::tell(&report, ui);
+            Ok(())
+        }
+        "pre-commit" | "pre-merge-commit" => {
+            nothing_open(&context)?;
+            sound(&context, ui)
+        }
+        // `git rebase --continue` leaves out the hooks before a commit.
+        "prepare-commit-msg" if merging::is_rebasing(&context.repo) => nothing_open(&context),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Added as the merge has left them, tensors in conflict would silently be ours.
+fn nothing_open(context: &Context) -> Result {
+    let open = state::open(&context.repo)?;
+    let Some(first) = open.first() else { return Ok(()) };
+    let tensors: usize = open.iter().map(|state| state.open.len()).sum();
+    let lines: Vec<String> = open
+        .iter()
+        .flat_map(|state| state.open.iter().map(move |open| (state, open)))
+        .take(NAMED_MAX)
+        .map(|(state, open)| {
+            let tensor = open.tensor.as_deref().unwrap_or("the whole file");
+            format!("\n  {}: {tensor}: {}", shown(state.path.as_bytes()), open.why)
+        })
+        .collect();
+    let more =
+        if tensors > lines.len() { format!("\n  … and {} more", tensors - lines.len()) } else { String::new() };
+    let path = shown(first.path.as_bytes());
+    Err(Error::failed(format!("{} still in conflict:{}{more}", count(tensors, "tensor"), lines.concat()))
+        .hint(format!("decide with `git model resolve {path} --take ours|theirs|METHOD`"))
+        .hint("to keep ours in all of them is a decision too: `--take ours`"))
+}
+
+/// NaN or infinity that has come into weights stops a commit; other shapes and types are mentioned.
+fn sound(context: &Context, ui: &Ui) -> Result {
+    let findings = match health::check(&context.repo, &context.store, context.settings.workers, ui) {
+        Ok(findings) => findings,
+        Err(error) => {
+            // What cannot be read is no reason not to commit it.
+            ui.warn(&format!("the weights to be committed could not be checked: {error}"));
+            return Ok(());
+        }
+    };
+    let (grave, others): (Vec<&Finding>, Vec<&Finding>) =
+        findings.iter().partition(|finding| finding.trouble.is_grave());
+    for finding in others.iter().take(NAMED_MAX) {
+        ui.warn(&finding.to_string());
+    }
+    if grave.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = grave.iter().take(NAMED_MAX).map(|finding| format!("\n  {finding}")).collect();
+    let more = if grave.len() > lines.len() {
+        format!("\n  … and {} more", grave.len() - lines.len())
+    } else {
+        String::new()
+    };
+    let what = count(grave.len(), "tensor");
+    Err(Error::failed(format!("NaN or infinity in {what} that had none:{}{more}", lines.concat()))
+        .hint("`git model diff --cached` shows what has changed")
+        .hint("if it is meant: `git commit --no-verify` (`git merge --no-verify`)"))
 }

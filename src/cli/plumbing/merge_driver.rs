@@ -1,16 +1,19 @@
 //! `git-model merge-driver` (`merge.model.driver`): three manifests to one.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::git::{self, shown};
 use crate::manifest::Manifest;
-use crate::merge::three_way::{self, Conflict};
+use crate::merge::rules::{Decision, Rules};
+use crate::merge::settings::{self, SettingsError};
+use crate::merge::state::{Open, State};
+use crate::merge::{self, MergeError, Merged, Versions, conflict_table};
 use crate::progress::Progress;
 use crate::ui::{Ui, count};
-
-/// A longer list tells nobody more.
-const NAMED_MAX: usize = 10;
+use crate::worktree::Context;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -20,45 +23,109 @@ pub struct Args {
     ours: OsString,
     /// Their version.
     theirs: OsString,
-    /// The size of conflict markers, which a manifest never has.
-    marker_size: Option<OsString>,
+    /// The size of conflict markers, which a manifest never has; larger for a merge within a merge.
+    marker_size: Option<u32>,
     /// The file's path in the work tree.
     path: Option<OsString>,
     /// Names of the sides.
     labels: Vec<OsString>,
 }
 
-/// Exits with 0 when everything was merged, with 1 when there are conflicts. Our file is a whole manifest either way.
+/// Exits with 0 when everything was merged, with 1 when there are conflicts; our file is a whole manifest either way.
+/// With 129 git gives the whole merge up, where going on would hide that something is missing or set wrongly; before 2.41
+/// it takes that for a conflict.
 pub fn run(args: Args, ui: &Ui) -> Result {
-    let path = args.path.unwrap_or_else(|| args.ours.clone());
-    let path = path.to_string_lossy();
-    let whole = || Error::failed(format!("`{path}` cannot be merged tensor by tensor; it is left as on our side"));
-    let read = |file: &OsString| Manifest::parse(&std::fs::read(file).ok()?).ok();
-    let (Some(ours), Some(theirs)) = (read(&args.ours), read(&args.theirs)) else {
-        return Err(whole().hint("one side is no manifest; choose a side with `git checkout --ours` or `--theirs`"));
+    let path = args.path.as_deref().unwrap_or(&args.ours);
+    let path = path.as_bytes();
+    let texts = [&args.base, &args.ours, &args.theirs].map(std::fs::read);
+    let [base, ours, theirs] = texts;
+    let (base, our_text, their_text) = (base?, ours?, theirs?);
+    let (Ok(ours), Ok(theirs)) = (Manifest::parse(&our_text), Manifest::parse(&their_text)) else {
+        let name = shown(path);
+        return Err(Error::failed(format!("`{name}` cannot be merged tensor by tensor: one side is no manifest"))
+            .hint(format!("choose a side: `git checkout --ours {name}` or `--theirs`, then `git add {name}`")));
     };
-    let merged = three_way::merge(read(&args.base).as_ref(), &ours, &theirs);
-    if merged.manifest != ours {
-        std::fs::write(Path::new(&args.ours), merged.manifest.print())?;
+    let base_manifest = Manifest::parse(&base).ok();
+    let context = crate::cli::context()?;
+    let is_inner = is_inner(args.marker_size, &args.labels);
+    let rules = if is_inner { Rules::to_base() } else { settings::rules(&context.repo).map_err(settings_error)? };
+    let versions = Versions { base: base_manifest.as_ref(), ours: &ours, theirs: &theirs };
+    let merged = merge::merge(&context.store, context.settings.workers, &versions, &rules, ui)
+        .map_err(|error| merge_error(path, error))?;
+    let result = match &merged.whole {
+        Some(_) if is_inner && base_manifest.is_some() => base.clone(),
+        _ if merged.manifest == ours => our_text.clone(),
+        _ => merged.manifest.print(),
+    };
+    if result != our_text {
+        std::fs::write(Path::new(&args.ours), &result)?;
     }
-    let tensors: Vec<&str> = merged
-        .conflicts
-        .iter()
-        .filter_map(|conflict| match conflict {
-            Conflict::Tensor(name) => Some(name.as_str()),
-            Conflict::Structure => None,
-        })
-        .collect();
-    if merged.conflicts.is_empty() {
+    if !merged.metadata.is_empty() && !is_inner {
+        let keys = merged.metadata.join("`, `");
+        ui.warn(&format!("`{}`: both sides have changed `{keys}` in the metadata; ours is kept", shown(path)));
+    }
+    if merged.is_clean() {
         return Ok(());
     }
-    let choose = format!("choose a side with `git checkout --ours {path}` or `--theirs`, then `git add {path}`");
-    if tensors.is_empty() {
-        return Err(whole().hint(choose));
+    if is_inner {
+        return Err(Error::silent(Kind::Failed));
     }
-    for name in tensors.iter().take(NAMED_MAX) {
-        ui.warn(&format!("`{path}`: tensor `{name}` was changed on both sides"));
+    // A merge in memory leaves nothing to be decided in this work tree.
+    if git::caller().as_deref() != Some("merge-tree") {
+        let blob = |text: &[u8]| context.repo.hash_blob(text).map(|id| id.to_string());
+        let state = State {
+            path: path.into(),
+            base: base_manifest.is_some().then(|| blob(&base)).transpose()?,
+            ours: blob(&our_text)?,
+            theirs: blob(&their_text)?,
+            result: blob(&result)?,
+            decisions: Vec::new(),
+            open: Open::of(&merged),
+        };
+        state.save(&context.repo)?;
     }
-    let changed = count(tensors.len(), "tensor");
-    Err(Error::failed(format!("`{path}`: {changed} changed on both sides, left as on ours")).hint(choose))
+    Err(conflicts(&context, path, &versions, &merged, ui))
+}
+
+/// Whether git merges two common versions, of which it makes one to merge with. Older versions than 2.44 hand on no names.
+fn is_inner(marker_size: Option<u32>, labels: &[OsString]) -> bool {
+    const MARKER_SIZE: u32 = 7;
+    let is_known = |label: &&OsString| !label.as_bytes().starts_with(b"%");
+    match labels.iter().find(is_known) {
+        Some(_) => labels.iter().any(|label| label.as_bytes().starts_with(b"Temporary merge branch")),
+        None => marker_size.is_some_and(|size| size > MARKER_SIZE),
+    }
+}
+
+fn conflicts(context: &Context, path: &[u8], versions: &Versions<'_>, merged: &Merged, ui: &Ui) -> Error {
+    let name = shown(path);
+    let resolve =
+        |what: &str| format!("git model resolve {} --take {what}", git::install::quote(OsStr::from_bytes(path)));
+    if let Some(why) = &merged.whole {
+        return Error::failed(format!("`{name}` cannot be merged tensor by tensor: {why}; it is left as on our side"))
+            .hint(format!("choose a side: `{}`", resolve("ours|theirs")));
+    }
+    match conflict_table(&context.store, versions, &merged.conflicts, &ui.style()) {
+        Ok(table) => ui.talk(table.trim_end()),
+        // The merge itself is done; only its numbers are not to be had.
+        Err(error) => ui.warn(&format!("`{name}`: {error}")),
+    }
+    let what = count(merged.conflicts.len(), "tensor");
+    Error::failed(format!("`{name}`: {what} in conflict, left as on our side; the rest is merged"))
+        .hint(format!("decide with `{}`, for some of them with `--tensors PATTERN`", resolve("ours|theirs|METHOD")))
+}
+
+/// What stops the whole merge.
+fn settings_error(error: SettingsError) -> Error {
+    let known = format!("strategies are: {}", Decision::names().join(", "));
+    Error::new(Kind::Abort, format!("merge rules cannot be followed: {error}")).hint(known)
+}
+
+fn merge_error(path: &[u8], error: MergeError) -> Error {
+    let what = Error::new(Kind::Abort, format!("`{}` cannot be merged: {error}", shown(path)));
+    what.hint(if error.is_missing() {
+        "fetch the missing objects, then merge again; `git model fsck` lists what is missing"
+    } else {
+        "run `git model fsck --repair` to find what is damaged and mend what can be mended"
+    })
 }

@@ -139,7 +139,7 @@ fn a_squash_leaves_the_change_staged() {
 /// A repository in the middle of a conflict: `main` and `side` have changed one tensor each in their own way.
 fn in_conflict(env: &Env) -> Repo<'_> {
     env.configure("merge.model.driver", "git-model merge-driver %O %A %B %L %P");
-    env.configure("merge.model.recursive", "binary");
+    env.configure("merge.model.recursive", "model");
     let repo = env.repo("repo").versions(1);
     branch(&repo, "side", "m.safetensors", &model(2));
     branch(&repo, "ours", "m.safetensors", &model(3));

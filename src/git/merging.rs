@@ -1,0 +1,57 @@
+//! What git is merging at this moment.
+//!
+//! Source: `gitrepository-layout(5)` and the refs that `git-merge(1)`, `git-cherry-pick(1)`, `git-revert(1)` and
+//! `git-rebase(1)` keep while they are stopped.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use super::revision::{Named, look_up};
+use super::{BlobId, GitError, Repo};
+
+/// Each ref that may be there, and what of it is merged: a revert merges the parent.
+const REFS: [(&str, &str); 4] =
+    [("CHERRY_PICK_HEAD", ""), ("REVERT_HEAD", "^"), ("REBASE_HEAD", ""), ("MERGE_HEAD", "")];
+
+/// The blobs that the commits which are being merged have at `path`. None where nothing is being merged, or where they
+/// have no such file.
+///
+/// # Errors
+/// Git cannot be asked.
+pub fn blobs(repo: &Repo, path: &[u8]) -> Result<Vec<BlobId>, GitError> {
+    let mut commits: Vec<String> = REFS
+        .iter()
+        .filter(|(name, _)| repo.git_dir().join(name).exists())
+        .map(|(name, of)| format!("{name}{of}"))
+        .collect();
+    // An octopus has more than one.
+    let merged = std::fs::read_to_string(repo.git_dir().join("MERGE_HEAD")).unwrap_or_default();
+    commits.extend(merged.lines().skip(1).map(str::to_owned));
+    let mut blobs = Vec::new();
+    for commit in commits {
+        if let Some(Named::Blob(id)) = look_up(&named(&commit, path))? {
+            blobs.push(id);
+        }
+    }
+    Ok(blobs)
+}
+
+/// The blob that `HEAD` has at `path`.
+///
+/// # Errors
+/// Git cannot be asked.
+pub fn head_blob(path: &[u8]) -> Result<Option<BlobId>, GitError> {
+    Ok(match look_up(&named("HEAD", path))? {
+        Some(Named::Blob(id)) => Some(id),
+        _ => None,
+    })
+}
+
+/// Whether a rebase is stopped.
+pub fn is_rebasing(repo: &Repo) -> bool {
+    ["rebase-merge", "rebase-apply"].iter().any(|folder| repo.git_dir().join(folder).exists())
+}
+
+fn named(commit: &str, path: &[u8]) -> OsString {
+    OsString::from_vec([commit.as_bytes(), b":", path].concat())
+}

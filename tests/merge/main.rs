@@ -1,0 +1,3 @@
+//! Merge methods against what mergekit 0.1.5 makes of the same tensors (`tests/data/merge`).
+
+mod golden;
