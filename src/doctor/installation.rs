@@ -74,7 +74,7 @@ fn judge((key, expected): &Setting, found: Option<&InForce>, program: &str) -> O
         return Some(Finding::problem(format!("`{key}` is not set{why}"), format!("{program} install")));
     };
     // The name is for people only.
-    if found.value == *expected || *key == "merge.model.name" {
+    if found.value == *expected || key.ends_with(".name") {
         return None;
     }
     let what = format!("`{key}` is `{}` in {}, not `{expected}`{why}", found.value, found.origin);

@@ -96,6 +96,8 @@ pub fn settings(program: &Program) -> Vec<Setting> {
         ("merge.model.name", "tensor by tensor".into()),
         ("merge.model.driver", format!("{escaped} merge-driver %O %A %B %L %P %S %X %Y")),
         ("merge.model.recursive", "model".into()),
+        ("merge.model-params.name", "key by key".into()),
+        ("merge.model-params.driver", format!("{escaped} merge-params %O %A %B %L %P %S %X %Y")),
     ]
 }
 
@@ -139,7 +141,7 @@ fn remove_if_empty(path: &Path) {
 }
 
 /// The sections that [`settings`] writes.
-pub const SECTIONS: [&str; 2] = ["filter.model", "merge.model"];
+pub const SECTIONS: [&str; 3] = ["filter.model", "merge.model", "merge.model-params"];
 
 #[cfg(test)]
 mod tests {

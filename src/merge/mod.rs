@@ -14,6 +14,7 @@ mod disagreement;
 mod execute;
 pub mod family;
 mod numbers;
+pub mod params;
 mod report;
 pub mod resolve;
 pub mod rules;

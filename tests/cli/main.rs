@@ -17,6 +17,7 @@ mod install;
 mod ls_files;
 mod man;
 mod merge;
+mod merge_params;
 mod scenarios;
 mod show;
 mod soup;

@@ -9,6 +9,7 @@ mod clean;
 mod filter_process;
 mod hook;
 mod merge_driver;
+mod merge_params;
 mod smudge;
 
 /// Commands that stand in git's configuration and hooks.
@@ -29,6 +30,9 @@ pub enum Command {
     /// Merge three manifests for git.
     #[command(hide = true)]
     MergeDriver(merge_driver::Args),
+    /// Merge three parameter files for git.
+    #[command(hide = true)]
+    MergeParams(merge_params::Args),
 }
 
 /// Runs one of them.
@@ -39,6 +43,7 @@ pub fn run(command: Command, ui: &Ui) -> Result {
         Command::Smudge(args) => smudge::run(args, ui),
         Command::Hook(args) => hook::run(args, ui),
         Command::MergeDriver(args) => merge_driver::run(args, ui),
+        Command::MergeParams(args) => merge_params::run(args, ui),
     }
 }
 

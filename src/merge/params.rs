@@ -1,0 +1,171 @@
+//! Three-way merge of parameter and metrics files: JSON, YAML and TOML, key by key. Pure.
+//!
+//! Git merges lines, so two hyper-parameters that were changed side by side conflict, and a number that is spelled anew
+//! looks changed. Here a key is the unit: maps are merged key by key, lists and everything else as a whole, numbers by
+//! what they say (`1e-4` is `0.0001`). The result is our text, with lines of theirs cut in where only they changed
+//! something; all other lines stay as they are, byte for byte. What both changed in different ways gets git's conflict
+//! markers, around the lines of that key.
+//!
+//! The merged text is parsed again, once for either side of its conflicts, and must say what the three trees say.
+//!
+//! **Limitations.** A file that is not a map at its top, mixes line ends, or cannot be edited safely (see the modules of the
+//! three syntaxes) is left to git's merge of lines. Changes of comments alone, and of the order of keys, are not taken from
+//! theirs.
+
+mod block;
+mod coupled;
+mod decide;
+mod flow;
+mod json;
+mod pieces;
+mod splice;
+#[cfg(test)]
+mod tests;
+mod toml;
+mod tree;
+mod value;
+mod yaml;
+
+use std::path::Path;
+
+use decide::merged;
+use pieces::Side;
+use tree::{Node, Source};
+use value::Members;
+
+/// How a parameter file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Syntax {
+    /// `.json`
+    Json,
+    /// `.yaml`, `.yml`
+    Yaml,
+    /// `.toml`
+    Toml,
+}
+
+impl Syntax {
+    /// The syntax of the file at `path`, told from its extension.
+    pub fn of(path: &str) -> Option<Self> {
+        match Path::new(path).extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "json" => Some(Self::Json),
+            "yaml" | "yml" => Some(Self::Yaml),
+            "toml" => Some(Self::Toml),
+            _ => None,
+        }
+    }
+
+    fn parse(self, text: &str) -> Option<Node> {
+        match self {
+            Self::Json => json::parse(text),
+            Self::Yaml => yaml::parse(text),
+            Self::Toml => toml::parse(text),
+        }
+    }
+}
+
+/// What the three versions are called in conflict markers and warnings.
+#[derive(Debug, Clone, Copy)]
+pub struct Labels<'a> {
+    /// The common ancestor.
+    pub base: &'a str,
+    /// The current branch.
+    pub ours: &'a str,
+    /// The branch that is merged into it.
+    pub theirs: &'a str,
+}
+
+/// What came of a merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// The merged text, with conflict markers if there are conflicts.
+    pub text: Vec<u8>,
+    /// The dotted paths of the keys that both sides changed in different ways, in the order of the text.
+    pub conflicts: Vec<String>,
+    /// What is merged without a conflict and may be wrong all the same.
+    pub warnings: Vec<String>,
+}
+
+/// Merges `ours` and `theirs`, both made from `base`, which is empty if there is none. Markers are `marker_size` characters
+/// long.
+///
+/// `None` if one of them cannot be parsed or edited safely: then the lines are to be merged instead.
+pub fn merge(
+    syntax: Syntax,
+    base: &[u8],
+    ours: &[u8],
+    theirs: &[u8],
+    labels: &Labels,
+    marker_size: usize,
+) -> Option<Merged> {
+    let old = if base.trim_ascii().is_empty() { Members::new() } else { members(&read(syntax, base)?.0.root)? };
+    let ((our_source, form), (their_source, _)) = (read(syntax, ours)?, read(syntax, theirs)?);
+    let (our_members, their_members) = (members(&our_source.root)?, members(&their_source.root)?);
+    let warnings = coupled::warnings(&old, &our_members, &their_members, labels);
+    let (pieces, conflicts) = splice::splice(syntax, &old, &our_source, &their_source)?;
+    for side in [Side::Ours, Side::Theirs] {
+        let expected = merged(Some(&old), &our_members, &their_members, side);
+        let (source, _) = read(syntax, &form.bytes(pieces.take(side)))?;
+        if members(&source.root)? != expected {
+            return None;
+        }
+    }
+    let text = if conflicts.is_empty() {
+        form.bytes(pieces.take(Side::Ours))
+    } else {
+        Form { newline: true, ..form }.bytes(pieces.with_markers(labels, marker_size))
+    };
+    Some(Merged { text, conflicts, warnings })
+}
+
+/// What is the same in all lines of a file.
+#[derive(Debug, Clone, Copy)]
+struct Form {
+    /// Begins with a byte order mark.
+    mark: bool,
+    /// Lines end with `\r\n`.
+    crlf: bool,
+    /// The last line ends like the others.
+    newline: bool,
+}
+
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+impl Form {
+    /// The bytes of a text in this form.
+    fn bytes(self, mut text: String) -> Vec<u8> {
+        if !self.newline && text.ends_with('\n') {
+            text.pop();
+        }
+        let text = if self.crlf { text.replace('\n', "\r\n") } else { text };
+        let mark = if self.mark { MARK } else { &[] };
+        [mark, text.as_bytes()].concat()
+    }
+}
+
+/// Reads a file. `None` if it is not UTF-8, has line ends of both kinds, or does not parse.
+fn read(syntax: Syntax, bytes: &[u8]) -> Option<(Source, Form)> {
+    let unmarked = bytes.strip_prefix(MARK).unwrap_or(bytes);
+    let text = std::str::from_utf8(unmarked).ok()?;
+    let pairs = text.matches("\r\n").count();
+    let newlines = text.matches('\n').count();
+    if text.matches('\r').count() != pairs || (pairs != 0 && pairs != newlines) {
+        return None;
+    }
+    let newline = text.is_empty() || text.ends_with('\n');
+    let form = Form { mark: unmarked.len() < bytes.len(), crlf: pairs > 0, newline };
+    let mut text = text.replace("\r\n", "\n");
+    if !newline {
+        text.push('\n');
+    }
+    let root = syntax.parse(&text)?;
+    Some((Source { text, root }, form))
+}
+
+/// The keys of a tree, if it is a map.
+fn members(root: &Node) -> Option<Members> {
+    match root.value() {
+        value::Value::Map(members) => Some(members),
+        _ => None,
+    }
+}
