@@ -22,6 +22,10 @@ pub const TRACKED: [&str; 3] = ["filter=model", "merge=model", "-text"];
 /// For a pattern whose files git would call binary in a diff: manifests are text.
 pub const DIFF_AS_TEXT: &str = "!diff";
 
+/// Files that stand beside models, to be merged key by key: hyper-parameters, metrics, which tensor is in which shard.
+pub const PARAMETERS: [&[u8]; 3] = [b"params.*", b"metrics.*", b"*.index.json"];
+const BY_KEY: &str = "merge=model-params";
+
 /// A line's pattern and attributes; `None` for comments and blank lines.
 fn parse(line: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii_start();
@@ -124,6 +128,32 @@ pub fn without_line(text: &[u8], pattern: &[u8]) -> Option<Vec<u8>> {
         }
     }
     found.then_some(out)
+}
+
+/// Whether `text` has a line that makes models of files.
+pub fn has_models(text: &[u8]) -> bool {
+    let lines = text.split(|&byte| byte == b'\n').filter_map(parse);
+    lines.map(|(_, attributes)| attributes).any(|line| words(line).any(|word| word == TRACKED[0].as_bytes()))
+}
+
+/// `text` with lines for these of [`PARAMETERS`], but for those that have one.
+pub fn with_parameters(text: &[u8], patterns: &[&[u8]]) -> Vec<u8> {
+    let has = |pattern: &[u8]| {
+        let mut lines = text.split(|&byte| byte == b'\n').filter_map(parse);
+        lines.any(|(found, _)| *found == *pattern)
+    };
+    let missing = patterns.iter().filter(|pattern| !has(pattern));
+    missing.fold(text.to_vec(), |text, pattern| with_line(&text, pattern, &[BY_KEY]))
+}
+
+/// `text` without the lines that [`with_parameters`] has added.
+pub fn without_parameters(text: &[u8]) -> Vec<u8> {
+    let is_ours = |line: &&[u8]| {
+        parse(line).is_some_and(|(found, attributes)| {
+            PARAMETERS.contains(&&*found) && words(attributes).eq([BY_KEY.as_bytes()])
+        })
+    };
+    text.split_inclusive(|&byte| byte == b'\n').filter(|line| !is_ours(line)).collect::<Vec<_>>().concat()
 }
 
 /// The attributes of `dir`; empty if it has no file for them.

@@ -155,7 +155,28 @@ fn put(dir: &Path, text: &[u8]) -> Result<(), TrackError> {
 pub fn track(dir: &Path, pattern: &[u8]) -> Result<Outcome, TrackError> {
     let outcome = add(dir, pattern)?;
     exclude_gits_own(dir, pattern)?;
+    if outcome == Outcome::Added {
+        merge_parameters_by_key(dir)?;
+    }
     Ok(outcome)
+}
+
+/// Has git merge the parameter files beside models key by key, where nobody has said how.
+fn merge_parameters_by_key(dir: &Path) -> Result<(), TrackError> {
+    let paths: Vec<Vec<u8>> = attributes::PARAMETERS.iter().map(|pattern| pattern.to_vec()).collect();
+    let known = attributes::check_in(dir, &paths)?;
+    let open: Vec<&[u8]> = attributes::PARAMETERS
+        .into_iter()
+        .zip(known)
+        .filter(|(_, known)| known.merge == "unspecified" && !known.is_filtered())
+        .map(|(pattern, _)| pattern)
+        .collect();
+    let before = attributes::read(dir)?;
+    let after = attributes::with_parameters(&before, &open);
+    if after != before {
+        attributes::write(dir, &after)?;
+    }
+    Ok(())
 }
 
 fn add(dir: &Path, pattern: &[u8]) -> Result<Outcome, TrackError> {
@@ -183,7 +204,8 @@ pub fn untrack(dir: &Path, pattern: &[u8]) -> Result<Outcome, TrackError> {
     let left = attributes::without_line(&text, pattern);
     if let Some(left) = &left {
         let left = gits_own(pattern).map_or_else(|| left.clone(), |own| attributes::without_exclusion(left, &own));
-        put(dir, &left)?;
+        let has_models = attributes::has_models(&left);
+        put(dir, &if has_models { left } else { attributes::without_parameters(&left) })?;
     }
     let is_still = check(pattern)?.is_some_and(|now| now.is_filtered());
     Ok(match (left, is_still) {

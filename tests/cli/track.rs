@@ -9,8 +9,10 @@ fn plain<'e>(env: &'e Env, name: &str) -> Repo<'e> {
     repo
 }
 
+/// The attributes, but for those of parameter files.
 fn attributes(repo: &Repo<'_>) -> String {
-    String::from_utf8(repo.read(".gitattributes")).expect("text")
+    let text = String::from_utf8(repo.read(".gitattributes")).expect("text");
+    text.split_inclusive('\n').filter(|line| !line.contains(" merge=model-params")).collect()
 }
 
 fn is_filtered(repo: &Repo<'_>, path: &str) -> bool {
@@ -38,6 +40,25 @@ fn a_pattern_is_added_once_and_taken_away() {
     assert_eq!(attributes(&repo), format!("{others}\r\n"));
     let unknown = repo.model(&["untrack", "*.bin"]).ok();
     assert!(unknown.stderr.contains("not tracked"), "{}", unknown.stderr);
+}
+
+#[test]
+fn parameter_files_are_merged_by_key_as_long_as_there_are_models() {
+    let env = Env::new();
+    let repo = plain(&env, "repo");
+    repo.write(".gitattributes", b"metrics.* merge=union\n");
+    repo.model(&["track", "*.bin"]).ok();
+    repo.model(&["track", "*.pt"]).ok();
+    let expected = "metrics.* merge=union\n*.bin filter=model merge=model -text\nparams.* merge=model-params\n\
+                    *.index.json merge=model-params\n*.pt filter=model merge=model -text\n";
+    assert_eq!(String::from_utf8(repo.read(".gitattributes")).expect("text"), expected);
+    repo.model(&["untrack", "*.bin"]).ok();
+    assert!(
+        repo.read(".gitattributes")
+            .ends_with(b"*.index.json merge=model-params\n*.pt filter=model merge=model -text\n")
+    );
+    repo.model(&["untrack", "*.pt"]).ok();
+    assert_eq!(repo.read(".gitattributes"), b"metrics.* merge=union\n");
 }
 
 #[test]
