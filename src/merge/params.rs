@@ -10,7 +10,7 @@
 //!
 //! **Limitations.** A file that is not a map at its top, mixes line ends, or cannot be edited safely (see the modules of the
 //! three syntaxes) is left to git's merge of lines. Changes of comments alone, and of the order of keys, are not taken from
-//! theirs.
+//! theirs. A list that only they changed comes with their comments.
 
 mod block;
 mod coupled;
@@ -98,11 +98,17 @@ pub fn merge(
     labels: &Labels,
     marker_size: usize,
 ) -> Option<Merged> {
-    let old = if base.trim_ascii().is_empty() { Members::new() } else { members(&read(syntax, base)?.0.root)? };
+    let (base_text, old) = if base.trim_ascii().is_empty() {
+        (String::new(), Members::new())
+    } else {
+        let (source, _) = read(syntax, base)?;
+        let old = members(&source.root)?;
+        (source.text, old)
+    };
     let ((our_source, form), (their_source, _)) = (read(syntax, ours)?, read(syntax, theirs)?);
     let (our_members, their_members) = (members(&our_source.root)?, members(&their_source.root)?);
     let warnings = coupled::warnings(&old, &our_members, &their_members, labels);
-    let (pieces, conflicts) = splice::splice(syntax, &old, &our_source, &their_source)?;
+    let (pieces, conflicts) = splice::splice(syntax, (&base_text, &old), &our_source, &their_source)?;
     for side in [Side::Ours, Side::Theirs] {
         let expected = merged(Some(&old), &our_members, &their_members, side);
         let (source, _) = read(syntax, &form.bytes(pieces.take(side)))?;

@@ -8,54 +8,110 @@ use std::ops::Range;
 use super::decide::Decision;
 use super::pieces::Pieces;
 use super::splice::{Sides, Slot, Splicer};
-use super::tree::{Entry, Map, indent, line_end};
+use super::tree::{Entry, Node, Source, indent, line_end};
+
+/// How far the merged text of a map has come.
+struct Progress<'a> {
+    pieces: Pieces,
+    /// Empty lines and comments of ours that are to come before the next key.
+    gap: String,
+    /// The end of what has been seen of our text.
+    cursor: usize,
+    /// The start of the key of ours whose comments have been written before its turn.
+    written: Option<usize>,
+    /// The map of ours without the keys that go.
+    our_rest: String,
+    /// The indentation of the map.
+    indent: Option<&'a str>,
+}
+
+impl Progress<'_> {
+    /// Moves on to `end`, past the lines `between`.
+    fn pass(&mut self, between: &str, end: usize) {
+        join(&mut self.gap, between, self.pieces.is_empty());
+        self.cursor = end;
+    }
+
+    fn write(&mut self, text: &str) {
+        self.pieces.same(&std::mem::take(&mut self.gap));
+        self.pieces.same(text);
+    }
+}
 
 impl<'a> Splicer<'a> {
-    /// The merged text of our map at `span`.
-    pub fn block(&mut self, sides: Sides, span: &Range<usize>, map: &'a Map, slots: &[Slot<'a>]) -> Option<Pieces> {
+    /// The merged text of our map.
+    pub fn block(&mut self, sides: Sides, ours: &'a Node, theirs: &'a Node, slots: &[Slot<'a>]) -> Option<Pieces> {
         let text = self.ours.text.as_str();
-        let to = map.entries.first().map(|entry| indent(text, entry.start));
-        let mut pieces = Pieces::default();
-        let (mut gap, mut cursor, mut header) = (String::new(), span.start, false);
-        for slot in slots {
-            if let Some(ours) = slot.ours {
-                join(&mut gap, &text[cursor..ours.lead], pieces.is_empty());
-                cursor = ours.end;
-            }
+        let gone = slots.iter().filter(|slot| slot.is_gone()).filter_map(|slot| slot.ours);
+        let added = slots.iter().filter(|slot| slot.ours.is_none()).filter_map(|slot| slot.theirs);
+        let their_rest = self.rest(self.theirs, &theirs.span, added);
+        let mut progress = Progress {
+            pieces: Pieces::default(),
+            gap: String::new(),
+            cursor: ours.span.start,
+            written: None,
+            our_rest: self.rest(self.ours, &ours.span, gone),
+            indent: ours.map()?.entries.first().map(|entry| indent(text, entry.start)),
+        };
+        for (at, slot) in slots.iter().enumerate() {
             let Some(ours) = slot.ours else {
-                let (theirs, first) = (slot.theirs?, pieces.is_empty());
-                header = header || (first && self.share_header(map, theirs, &mut pieces));
-                let added = self.added(theirs, to, gap.is_empty() && !first);
-                pieces.same(&std::mem::take(&mut gap));
-                if slot.decision == Decision::Conflict {
-                    self.conflict(&theirs.key);
-                    pieces.choice("", &added);
-                } else {
-                    pieces.same(&added);
-                }
-                if first {
-                    gap = self.empty_below(theirs);
-                }
+                self.insert(slot, &slots[at + 1..], &mut progress)?;
                 continue;
             };
+            let written = progress.written == Some(ours.start);
+            progress.pass(if written { "" } else { &text[progress.cursor..ours.lead] }, ours.end);
             let lead = &text[ours.lead..ours.start];
-            if slot.is_gone() {
-                let written = header && slot.position == Some(0);
-                if !lead.is_empty() && !written && self.theirs.text.contains(lead) {
-                    pieces.same(&std::mem::take(&mut gap));
-                    pieces.same(lead);
-                }
-                continue;
+            if !slot.is_gone() {
+                progress.write("");
+                progress.pieces.append(self.kept(sides, slot, ours, if written { ours.start } else { ours.lead })?);
+            } else if !lead.is_empty() && their_rest.contains(lead) {
+                progress.write(lead);
             }
-            pieces.same(&std::mem::take(&mut gap));
-            let from = if header && slot.position == Some(0) { ours.start } else { ours.lead };
-            pieces.append(self.kept(sides, slot, ours, from)?);
         }
-        if !gap.trim().is_empty() {
-            pieces.same(gap.trim_end());
-            pieces.same("\n");
+        if !progress.gap.trim().is_empty() {
+            progress.pieces.same(progress.gap.trim_end());
+            progress.pieces.same("\n");
         }
-        Some(pieces)
+        Some(progress.pieces)
+    }
+
+    /// Writes a key that only they have, before the keys at `next`.
+    fn insert(&mut self, slot: &Slot<'a>, next: &[Slot<'a>], progress: &mut Progress) -> Option<()> {
+        let (text, theirs) = (self.ours.text.as_str(), slot.theirs?);
+        let first = progress.pieces.is_empty();
+        let mut apart = progress.gap.is_empty() && !first;
+        if let Some(ours) = self.shares_comment(next, theirs).filter(|ours| progress.cursor <= ours.lead) {
+            progress.pass(&text[progress.cursor..ours.lead], ours.start);
+            progress.write(&text[ours.lead..ours.start]);
+            (progress.written, apart) = (Some(ours.start), false);
+        }
+        let added = self.added(theirs, &progress.our_rest, progress.indent, apart);
+        if slot.decision == Decision::Conflict {
+            self.conflict(&theirs.key);
+            progress.write("");
+            progress.pieces.choice("", &added);
+        } else {
+            progress.write(&added);
+        }
+        if first {
+            progress.gap = self.empty_below(theirs);
+        }
+        Some(())
+    }
+
+    /// The text of a map without `removed`, and at the root what stands around the map.
+    fn rest<'b>(&self, source: &Source, span: &Range<usize>, removed: impl Iterator<Item = &'b Entry>) -> String {
+        let whole = 0..source.text.len();
+        let span = if self.at_root() { &whole } else { span };
+        let mut removed: Vec<_> = removed.map(|entry| entry.lead..entry.end).collect();
+        removed.sort_by_key(|lines| lines.start);
+        let (mut rest, mut cursor) = (String::new(), span.start);
+        for lines in removed {
+            rest.extend(source.text.get(cursor..lines.start));
+            cursor = lines.end;
+        }
+        rest.extend(source.text.get(cursor..span.end));
+        rest
     }
 
     /// A key of ours, from `from` on.
@@ -86,13 +142,15 @@ impl<'a> Splicer<'a> {
         Some(pieces)
     }
 
-    /// The lines of ours with their value. In a single line only the value is replaced, so a comment of ours stays.
+    /// The lines of ours with their value. In a single line that we changed, which can only be in its comment or its form,
+    /// nothing but the value is replaced.
     fn replaced(&self, ours: &Entry, theirs: &Entry) -> String {
         let (text, their_text) = (self.ours.text.as_str(), self.theirs.text.as_str());
         let short = |text: &str, entry: &Entry| {
             !entry.section && !entry.node.span.is_empty() && line_end(text, entry.start) >= entry.end
         };
-        if short(text, ours) && short(their_text, theirs) {
+        let changed = !self.base_text.contains(&text[ours.start..ours.end]);
+        if changed && short(text, ours) && short(their_text, theirs) {
             let (before, after) = (&text[ours.start..ours.node.span.start], &text[ours.node.span.end..ours.end]);
             [before, &their_text[theirs.node.span.clone()], after].concat()
         } else {
@@ -100,11 +158,12 @@ impl<'a> Splicer<'a> {
         }
     }
 
-    /// The lines of a key that only they have, with the comments above it, and the empty lines if `apart`.
-    fn added(&self, theirs: &Entry, to: Option<&str>, apart: bool) -> String {
+    /// The lines of a key that only they have, with the comments above it if `our_rest` lacks them, and the empty lines if
+    /// `apart`.
+    fn added(&self, theirs: &Entry, our_rest: &str, to: Option<&str>, apart: bool) -> String {
         let text = self.theirs.text.as_str();
         let lead = &text[theirs.lead..theirs.start];
-        let known = !lead.is_empty() && self.ours.text.contains(lead);
+        let known = !lead.is_empty() && our_rest.contains(lead);
         let to = to.unwrap_or_else(|| indent(text, theirs.start));
         let lines = self.lines(theirs, if known { theirs.start } else { theirs.lead }, to);
         let above = &text[..theirs.lead];
@@ -134,16 +193,12 @@ impl<'a> Splicer<'a> {
         [to, &lines].concat()
     }
 
-    /// Whether the first key of ours bears the same comment as a key that is to come before it. Then that comment, which
-    /// speaks of the whole file, is appended, and stays above the first.
-    fn share_header(&self, map: &Map, theirs: &Entry, pieces: &mut Pieces) -> bool {
-        let Some(first) = map.entries.first() else { return false };
-        let header = &self.ours.text[first.lead..first.start];
-        let shared = !header.is_empty() && header == &self.theirs.text[theirs.lead..theirs.start];
-        if shared {
-            pieces.same(header);
-        }
-        shared
+    /// The key of ours that comes next among `slots` and stays, if it bears the same comment as one of theirs that is to come
+    /// before it. That comment speaks of more than one key, and stays above the first.
+    fn shares_comment(&self, slots: &[Slot<'a>], theirs: &Entry) -> Option<&'a Entry> {
+        let next = slots.iter().find(|slot| slot.ours.is_some()).filter(|slot| !slot.is_gone())?.ours?;
+        let lead = &self.ours.text[next.lead..next.start];
+        (!lead.is_empty() && lead == &self.theirs.text[theirs.lead..theirs.start]).then_some(next)
     }
 }
 

@@ -14,11 +14,16 @@ use super::tree::{Entry, Layout, Map, Node, Source, indent};
 use super::value::{Members, Value, dotted};
 
 /// The merged text and the dotted paths of its conflicts. `None` if there is no way to write it.
-pub fn splice(syntax: Syntax, base: &Members, ours: &Source, theirs: &Source) -> Option<(Pieces, Vec<String>)> {
+pub fn splice(
+    syntax: Syntax,
+    (base_text, base): (&str, &Members),
+    ours: &Source,
+    theirs: &Source,
+) -> Option<(Pieces, Vec<String>)> {
     let (our_value, their_value) = (ours.root.value(), theirs.root.value());
     let sides = Sides { base: Some(base), ours: our_value.members()?, theirs: their_value.members()? };
     let units = (syntax == Syntax::Json).then(|| Some((unit(theirs)?, unit(ours)?))).flatten();
-    let mut splicer = Splicer { ours, theirs, units, path: Vec::new(), conflicts: Vec::new() };
+    let mut splicer = Splicer { base_text, ours, theirs, units, path: Vec::new(), conflicts: Vec::new() };
     let span = &ours.root.span;
     let mut pieces = Pieces::default();
     pieces.same(&ours.text[..span.start]);
@@ -88,6 +93,7 @@ impl Slot<'_> {
 
 /// What is known while a text is put together.
 pub struct Splicer<'a> {
+    pub base_text: &'a str,
     pub ours: &'a Source,
     pub theirs: &'a Source,
     /// The indentation of one level, theirs and ours, where a text may be indented anew at will.
@@ -102,7 +108,7 @@ impl<'a> Splicer<'a> {
         let slots = slots(sides, ours.map()?, theirs.map()?)?;
         match ours.map()?.layout {
             Layout::Flow => self.flow(sides, &ours.span, ours.map()?, &slots),
-            Layout::Block => self.block(sides, &ours.span, ours.map()?, &slots),
+            Layout::Block => self.block(sides, ours, theirs, &slots),
         }
     }
 
@@ -112,6 +118,11 @@ impl<'a> Splicer<'a> {
         let pieces = self.map(sides.below(&ours.key)?, &ours.node, &theirs.node);
         self.path.pop();
         pieces
+    }
+
+    /// Whether the maps that are merged now are those of the whole files.
+    pub fn at_root(&self) -> bool {
+        self.path.is_empty()
     }
 
     /// Notes a conflict about `key`.

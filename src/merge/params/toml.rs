@@ -2,14 +2,18 @@
 //!
 //! TOML tells integers from floats, so `1` and `1.0` differ here.
 //!
-//! **Limitations.** Refused: a table whose parts stand apart from each other, and dotted keys in inline tables.
+//! A table that has no header of its own, such as `tool` in most projects, is no unit: what is in it may stand anywhere in the
+//! file. Its tables are taken for tables of the one above, named by their path.
+//!
+//! **Limitations.** Refused: a table with a header, or dotted keys, whose parts stand apart from each other, and dotted keys
+//! in inline tables.
 
 use std::ops::Range;
 
 use toml_edit::{Document, InlineTable, Item, Key, Table, Value as Toml};
 
 use super::tree::{Content, Entry, Layout, Map, Node, lead, line_end, line_start};
-use super::value::{Number, Value};
+use super::value::{Number, PATH, Value};
 
 /// The tree of `text`. `None` if it is not TOML, or cannot be edited line by line.
 pub fn parse(text: &str) -> Option<Node> {
@@ -51,8 +55,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// The keys of a table. Without any its place is at `empty`.
     fn table(&self, table: &Table, empty: usize) -> Option<Node> {
-        let entries = table.iter().map(|(key, item)| self.entry(table.key(key)?, item));
-        let map = Map::new(Layout::Block, entries.collect::<Option<_>>()?)?;
+        let mut entries = Vec::new();
+        self.entries("", table, &mut entries)?;
+        let map = Map::new(Layout::Block, entries)?;
         let span = match map.entries.as_slice() {
             [] => empty..empty,
             [first, ..] => first.lead..map.entries.last()?.end,
@@ -60,8 +65,24 @@ impl Reader<'_> {
         Some(Node { span, content: Content::Map(map) })
     }
 
-    fn entry(&self, key: &Key, item: &Item) -> Option<Entry> {
-        let name = key.get().to_owned();
+    /// Collects the keys of a table. `above` is the path of the tables without header around it.
+    fn entries(&self, above: &str, table: &Table, entries: &mut Vec<Entry>) -> Option<()> {
+        for (name, item) in table {
+            if name.contains(PATH) {
+                return None;
+            }
+            let path = [above, name].concat();
+            match item {
+                Item::Table(inner) if inner.is_implicit() && !inner.is_dotted() => {
+                    self.entries(&format!("{path}{PATH}"), inner, entries)?;
+                }
+                _ => entries.push(self.entry(path, table.key(name)?, item)?),
+            }
+        }
+        Some(())
+    }
+
+    fn entry(&self, name: String, key: &Key, item: &Item) -> Option<Entry> {
         match item {
             Item::None => None,
             Item::Value(value) => {
@@ -86,7 +107,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A table with its header, or one that only exists through what is in it.
+    /// A table with its header, or one that dotted keys make.
     fn section(&self, key: String, table: &Table) -> Option<Entry> {
         let header = header(table);
         let node = self.table(table, header.as_ref().map_or(0, |span| line_end(self.text, span.end)))?;

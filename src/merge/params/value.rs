@@ -69,13 +69,16 @@ impl Number {
     }
 }
 
+/// Stands between the parts of a key that is a path itself.
+pub const PATH: char = '\0';
+
 /// A path of keys with dots between them; a key that has a dot or a space itself is quoted.
 pub fn dotted<'a>(path: impl Iterator<Item = &'a str>) -> String {
     let quote = |key: &str| {
         let plain = !key.is_empty() && !key.contains(|character: char| character == '.' || character.is_whitespace());
         if plain { key.to_owned() } else { format!("\"{key}\"") }
     };
-    path.map(quote).collect::<Vec<_>>().join(".")
+    path.flat_map(|key| key.split(PATH)).map(quote).collect::<Vec<_>>().join(".")
 }
 
 #[cfg(test)]

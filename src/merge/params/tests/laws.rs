@@ -117,7 +117,11 @@ fn toml(entries: &[(&str, Tree)], style: Style, path: &str) -> String {
         if let Tree::Map(entries) = tree {
             let path = format!("{path}\"{key}\"");
             let empty = if style.empty_lines { "\n" } else { "" };
-            text += &format!("{empty}[{path}]\n{}", toml(entries, style, &format!("{path}.")));
+            let bare = style.indent == 0
+                && !entries.is_empty()
+                && entries.iter().all(|(_, tree)| matches!(tree, Tree::Map(_)));
+            let header = if bare { String::new() } else { format!("{empty}[{path}]\n") };
+            text += &(header + &toml(entries, style, &format!("{path}.")));
         }
     }
     text

@@ -66,6 +66,16 @@ fn a_project_in_toml() {
 }
 
 #[test]
+fn tools_around_the_build_system_in_toml() {
+    check(
+        Syntax::Toml,
+        "[tool.poetry]\nname = \"x\"\n\n[tool.poetry.dependencies]\ntorch = \"^2\"\n\n[build-system]\nrequires = []\n\n[tool.black]\nline = 80\n",
+        &[("line = 80", "line = 100"), ("\"^2\"\n", "\"^2\"\nnumpy = \"*\"\n")],
+        &[("\"x\"", "\"y\""), ("[tool.black]", "[tool.ruff]\nlint = true\n\n[tool.black]")],
+    );
+}
+
+#[test]
 fn metrics_in_json() {
     check(
         Syntax::Json,

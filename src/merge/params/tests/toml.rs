@@ -104,4 +104,12 @@ const CASES: &[Case] = &[
         expected: "b = 2\nu = 3\n\n[t]\nx = 1\n\n[a]\ny = 1\n",
         conflicts: &[],
     },
+    Case {
+        name: "the path of a conflict in a table whose parent has no header",
+        base: "[t.\"a.b\".u]\nx = 1\n",
+        ours: "[t.\"a.b\".u]\nx = 2\n",
+        theirs: "[t.\"a.b\".u]\nx = 3\n",
+        expected: "[t.\"a.b\".u]\n<<<<<<< ours\nx = 2\n=======\nx = 3\n>>>>>>> theirs\n",
+        conflicts: &["t.\"a.b\".u.x"],
+    },
 ];

@@ -123,4 +123,28 @@ const CASES: &[Case] = &[
         expected: "a:\n- 1\n-\n- x: 2\n  y: 3\nb: 2\n",
         conflicts: &[],
     },
+    Case {
+        name: "comments go along when a key is renamed",
+        base: "a:\n  x: 1\n  # how fast\n  lr: 1\n  z: 1\nb:\n  y: 1\n",
+        ours: "a:\n  x: 2\n  # how fast\n  lr: 1\n  z: 1\nb:\n  y: 1\n",
+        theirs: "a:\n  x: 1\n  # how fast\n  learning_rate: 1\n  z: 1\nb:\n  y: 1\n",
+        expected: "a:\n  x: 2\n  # how fast\n  learning_rate: 1\n  z: 1\nb:\n  y: 1\n",
+        conflicts: &[],
+    },
+    Case {
+        name: "comments go along when a key is moved into another map",
+        base: "a:\n  x: 1\n  # how fast\n  lr: 1\nb:\n  y: 1\n",
+        ours: "a:\n  x: 2\n  # how fast\n  lr: 1\nb:\n  y: 1\n",
+        theirs: "a:\n  x: 1\nb:\n  y: 1\n  # how fast\n  lr: 1\n",
+        expected: "a:\n  x: 2\nb:\n  y: 1\n  # how fast\n  lr: 1\n",
+        conflicts: &[],
+    },
+    Case {
+        name: "a comment stays that a new key stands under, or that is left when its key goes",
+        base: "a: 1\n# optimizer\nlr: 1\nb: 1\n# loader\nworkers: 1\nbatch: 1\n",
+        ours: "a: 2\n# optimizer\nlr: 1\nb: 1\n# loader\nworkers: 1\nbatch: 1\n",
+        theirs: "a: 1\n# optimizer\nkind: adam\nlr: 1\nb: 1\n# loader\nbatch: 1\n",
+        expected: "a: 2\n# optimizer\nkind: adam\nlr: 1\nb: 1\n# loader\nbatch: 1\n",
+        conflicts: &[],
+    },
 ];
