@@ -11,9 +11,11 @@ use crate::git::{Git, GitError};
 
 mod model;
 
+use model::Tuning;
+
 const FILE: &str = "model.safetensors";
 /// The layers that fine-tuning changes.
-const TUNED: [usize; 2] = [10, 11];
+const TUNED: Tuning<'_> = Tuning { layers: &[10, 11], run: 0 };
 
 /// Why the demonstration ended early.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +55,8 @@ struct Space {
 pub fn run(dir: &Path, out: &mut dyn Write, bytes: &dyn Fn(u64) -> String) -> Result<(), DemoError> {
     let program = std::env::current_exe().map_err(|source| DemoError::Dir { dir: dir.into(), source })?;
     let mut demo = Demo { dir, program, out };
-    let base = model::safetensors(&[]);
-    let tuned = model::safetensors(&TUNED);
+    let base = model::safetensors(Tuning::NONE);
+    let tuned = model::safetensors(TUNED);
 
     demo.say(&format!(
         "A language model of {} layers, {} of bf16 weights.\n",
@@ -69,7 +71,7 @@ pub fn run(dir: &Path, out: &mut dyn Write, bytes: &dyn Fn(u64) -> String) -> Re
     demo.git(&["commit", "--quiet", "-m", "Base model"])?;
     let first = demo.stored()?;
 
-    demo.say(&format!("\nFine-tuning changes {} of the layers a little.\n", TUNED.len()))?;
+    demo.say(&format!("\nFine-tuning changes {} of the layers a little.\n", TUNED.layers.len()))?;
     demo.write(&tuned)?;
     demo.git(&["add", "."])?;
     demo.git(&["commit", "--quiet", "-m", "Fine-tuned"])?;
@@ -98,6 +100,41 @@ pub fn run(dir: &Path, out: &mut dyn Write, bytes: &dyn Fn(u64) -> String) -> Re
     Ok(())
 }
 
+/// The branches of [`run_merge`]: both train layer 3.
+const CHAT: Tuning<'_> = Tuning { layers: &[2, 3], run: 1 };
+const CODE: Tuning<'_> = Tuning { layers: &[3, 4], run: 2 };
+
+/// Shows in the new folder `dir` how two branches of a model are merged; writes a transcript to `out`.
+pub fn run_merge(dir: &Path, out: &mut dyn Write) -> Result<(), DemoError> {
+    let program = std::env::current_exe().map_err(|source| DemoError::Dir { dir: dir.into(), source })?;
+    let mut demo = Demo { dir, program, out };
+    demo.say("Two branches train a model further: `chat` layers 2 and 3, `code` layers 3 and 4.\n")?;
+    demo.write(&model::safetensors(Tuning::NONE))?;
+    demo.git(&["init", "--quiet"])?;
+    demo.git(&["model", "install", "--local"])?;
+    demo.git(&["model", "track", "*.safetensors"])?;
+    demo.git(&["add", "."])?;
+    demo.git(&["commit", "--quiet", "-m", "Base model"])?;
+    for (branch, tuning) in [("code", CODE), ("chat", CHAT)] {
+        demo.git(&["checkout", "--quiet", "-b", branch, "main"])?;
+        demo.write(&model::safetensors(tuning))?;
+        demo.git(&["commit", "--quiet", "-a", "-m", &format!("Train for {branch}")])?;
+    }
+
+    demo.say("\nWhat only one has changed is taken; layer 3 is a conflict.\n")?;
+    demo.git(&["merge", "code"])?;
+    demo.say("\nThe attention of layer 3 from `code`, the rest of it by TIES.\n")?;
+    demo.git(&["model", "resolve", FILE, "--tensors", "*.self_attn.*", "--take", "theirs"])?;
+    demo.git(&["model", "resolve", FILE, "--take", "ties"])?;
+    demo.git(&["commit", "--quiet", "--no-edit"])?;
+    demo.git(&["log", "--oneline", "--graph", "--format=%s"])?;
+
+    demo.say("\nOr everything that both have changed by TIES, at once.\n")?;
+    demo.git(&["reset", "--quiet", "--hard", "HEAD~"])?;
+    demo.git(&["-c", "model.merge.strategy=ties", "merge", "--quiet", "code"])?;
+    demo.git(&["diff", "--stat", "HEAD~"])
+}
+
 impl Demo<'_> {
     fn say(&mut self, line: &str) -> Result<(), DemoError> {
         writeln!(self.out, "{line}").and_then(|()| self.out.flush()).map_err(DemoError::Transcript)
@@ -117,7 +154,7 @@ impl Demo<'_> {
         if there == expected { Ok(()) } else { Err(DemoError::Differs) }
     }
 
-    /// Prints the command as a user types it, runs it, prints what it prints.
+    /// Prints the command as a user types it, runs it, prints what it prints. A merge may end in a conflict.
     fn git(&mut self, args: &[&str]) -> Result<(), DemoError> {
         let shown: Vec<_> = args
             .iter()
@@ -129,7 +166,8 @@ impl Demo<'_> {
             ["model", args @ ..] => Git::program(&self.program, args),
             _ => Git::new(args),
         };
-        let output = git.current_dir(self.dir).hermetic().output_with_talk()?;
+        let git = git.current_dir(self.dir).hermetic();
+        let output = if args[0] == "merge" { git.talk()? } else { git.output_with_talk()? };
         self.out.write_all(&output).map_err(DemoError::Transcript)
     }
 

@@ -48,8 +48,22 @@ fn tensors() -> Vec<Tensor> {
     all
 }
 
-/// The model as the bytes of a safetensors file; the layers in `tuned` differ a little from those without.
-pub fn safetensors(tuned: &[usize]) -> Vec<u8> {
+/// Layers that were trained further, and a number that tells one training from another.
+#[derive(Debug, Clone, Copy)]
+pub struct Tuning<'a> {
+    /// The layers.
+    pub layers: &'a [usize],
+    /// The training's number.
+    pub run: u64,
+}
+
+impl Tuning<'_> {
+    /// The model as it was made.
+    pub const NONE: Self = Self { layers: &[], run: 0 };
+}
+
+/// The model as the bytes of a safetensors file; the layers that were tuned differ a little from those without.
+pub fn safetensors(tuning: Tuning<'_>) -> Vec<u8> {
     let tensors = tensors();
     let mut header = String::from("{\"__metadata__\":{\"format\":\"pt\"}");
     let mut end = 0;
@@ -69,9 +83,9 @@ pub fn safetensors(tuned: &[usize]) -> Vec<u8> {
     file.extend_from_slice(&(header.len() as u64).to_le_bytes());
     file.extend_from_slice(header.as_bytes());
     for (seed, tensor) in tensors.iter().enumerate() {
-        let is_tuned = tuned.iter().any(|layer| tensor.name.starts_with(&format!("layers.{layer}.")));
+        let is_tuned = tuning.layers.iter().any(|layer| tensor.name.starts_with(&format!("layers.{layer}.")));
         let mut weights = Normal::new(seed as u64);
-        let mut changes = Normal::new(!(seed as u64));
+        let mut changes = Normal::new(!(seed as u64) ^ tuning.run << 32);
         for _ in 0..tensor.elements() {
             let mut weight = round(tensor.center + SPREAD * weights.next());
             if is_tuned {
@@ -115,7 +129,7 @@ mod tests {
 
     #[test]
     fn is_a_model_and_tuning_changes_the_layers_named() {
-        let (base, tuned) = (safetensors(&[]), safetensors(&[3]));
+        let (base, tuned) = (safetensors(Tuning::NONE), safetensors(Tuning { layers: &[3], run: 0 }));
         let Ok(Detected::Model(layout)) = detect(&Bytes(&base)) else { panic!("no model") };
         assert_eq!((layout.format, layout.records.len()), ("safetensors", 1 + 8 * LAYERS));
         assert_eq!(base.len(), tuned.len());

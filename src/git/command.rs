@@ -82,6 +82,15 @@ impl Git {
         if output.status.success() { Ok([output.stderr, output.stdout].concat()) } else { Err(self.failure(&output)) }
     }
 
+    /// Runs it, whatever its exit code, and returns what it printed, on standard error first.
+    ///
+    /// # Errors
+    /// A `git` that cannot be started.
+    pub fn talk(mut self) -> Result<Vec<u8>, GitError> {
+        let output = self.run(b"")?;
+        Ok([output.stderr, output.stdout].concat())
+    }
+
     /// Runs it and returns what it printed; `None` if it exited with 1, by which some commands say that there is nothing.
     ///
     /// # Errors

@@ -44,8 +44,13 @@ fn row(conflict: &Conflict, numbers: Option<Disagreement>, style: &Style) -> Vec
     let mut cells = vec![name, conflict.why.to_string()];
     if let Some(numbers) = numbers {
         let share = if numbers.opposite.is_nan() { "–".into() } else { format!("{:.0} %", 100.0 * numbers.opposite) };
-        let cosine = if numbers.cosine.is_nan() { "–".into() } else { format!("{:.2}", numbers.cosine) };
+        let cosine = if numbers.cosine.is_nan() { "–".into() } else { hundredths(numbers.cosine) };
         cells.extend([format!("{:.2e}", numbers.ours), format!("{:.2e}", numbers.theirs), cosine, share]);
     }
     cells
+}
+
+/// Two places, and no minus before what is rounded to zero.
+fn hundredths(number: f64) -> String {
+    format!("{:.2}", (number * 100.0).round() / 100.0 + 0.0)
 }

@@ -48,3 +48,18 @@ fn settings_of_the_user_do_not_matter() {
     std::fs::write(env.home().join(".gitconfig"), config).expect("written");
     demo(&env, &[]).ok();
 }
+
+/// The README's transcript is what the demonstration prints, less some lines of it.
+#[test]
+fn merges_as_the_readme_says() {
+    let env = Env::bare();
+    let shown = demo(&env, &["--merge"]).ok();
+    let readme = include_str!("../../README.md");
+    let (_, section) = readme.split_once("## Merging").expect("a section");
+    let (_, block) = section.split_once("```console\n").expect("a transcript");
+    let (block, _) = block.split_once("```").expect("its end");
+    let mut printed = shown.text().lines();
+    for line in block.lines().filter(|line| !line.is_empty()) {
+        assert!(printed.any(|printed| printed == line), "not printed, or not there: {line}\n{}", shown.text());
+    }
+}
