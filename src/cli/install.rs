@@ -9,9 +9,9 @@ use crate::ui::Ui;
 
 /// Tell git to call git-model for weight files.
 ///
-/// Writes `filter.model.*` and `merge.model.*` to git's configuration: yours, unless another one is named. Within a
-/// repository it also installs the hooks post-checkout and post-merge there, beside those that exist. Doing it twice
-/// changes nothing; `git model uninstall` with the same options takes it back.
+/// Writes `filter.model.*`, `merge.model.*` and `merge.model-params.*` to git's configuration: yours, unless another one
+/// is named. Within a repository it also installs its hooks there, beside those that exist. Doing it twice changes
+/// nothing; `git model uninstall` with the same options takes it back.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -120,7 +120,7 @@ fn skip_value(header: &mut Cursor, value_type: u32, depth_left: u32) -> Result<(
 }
 
 /// Bytes of a value of a type that has a fixed size.
-fn value_bytes(value_type: u32) -> Option<u64> {
+pub(super) fn value_bytes(value_type: u32) -> Option<u64> {
     match value_type {
         0 | 1 | 7 => Some(1),         // u8, i8, bool
         2 | 3 => Some(2),             // u16, i16

@@ -7,7 +7,6 @@ versions were compared per CPU second.
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -46,23 +45,7 @@ def main():
     files["v3"] = scratch / f"{options.size_mib}-0-v3.safetensors"
     if not files["v3"].exists():
         train_all(files["v1"], files["v3"])
-    binary = scratch / "bin"
-    shutil.rmtree(binary, ignore_errors=True)
-    binary.mkdir()
-    shutil.copy(options.git_model, binary / "git-model")
-    repo = scratch / "diff-repo"
-    shutil.rmtree(repo, ignore_errors=True)
-    env = {**os.environ, "PATH": f"{binary}:{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": "/dev/null",
-           "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org",
-           "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org"}
-
-    def git(*arguments):
-        subprocess.run(["git", *arguments], cwd=repo, env=env, check=True, capture_output=True)
-
-    repo.mkdir()
-    git("init", "-q")
-    git("model", "install", "--local")
-    git("model", "track", "*.safetensors")
+    repo, env, git = run.repository(scratch, "diff-repo", options.git_model)
     for version in ("v1", "v2", "v3"):
         if version == "v3":
             git("checkout", "-q", "v1")

@@ -10,9 +10,7 @@ Exit code: 0 every limit holds, 1 one does not.
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -64,23 +62,7 @@ def main():
         versions[name] = scratch / f"{options.size_mib}-0-merge-{name}.safetensors"
         trained(base, versions[name], tensors, 7000 * seed)
 
-    binary = scratch / "bin"
-    shutil.rmtree(binary, ignore_errors=True)
-    binary.mkdir()
-    shutil.copy(options.git_model, binary / "git-model")
-    repo = scratch / "merge-repo"
-    shutil.rmtree(repo, ignore_errors=True)
-    env = {**os.environ, "PATH": f"{binary}:{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": "/dev/null",
-           "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org",
-           "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org"}
-
-    def git(*arguments):
-        return subprocess.run(["git", *arguments], cwd=repo, env=env, check=True, capture_output=True).stdout
-
-    repo.mkdir()
-    git("init", "-q", "-b", "base")
-    git("model", "install", "--local")
-    git("model", "track", "*.safetensors")
+    repo, env, git = run.repository(scratch, "merge-repo", options.git_model, "base")
     for name, path in versions.items():
         if name != "base":
             git("checkout", "-q", "-b", name, "base")

@@ -269,6 +269,28 @@ def measure(command, cwd, env, memory=0):
     }
 
 
+def repository(scratch, name, git_model, branch="main"):
+    """An empty repository in `scratch` that tracks safetensors with this binary: its folder, its environment, a `git`."""
+    binary = scratch / "bin"
+    shutil.rmtree(binary, ignore_errors=True)
+    binary.mkdir()
+    shutil.copy(git_model, binary / "git-model")
+    repo = scratch / name
+    shutil.rmtree(repo, ignore_errors=True)
+    repo.mkdir()
+    env = {**os.environ, "PATH": f"{binary}:{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": "/dev/null",
+           "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org",
+           "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org"}
+
+    def git(*arguments):
+        return subprocess.run(["git", *arguments], cwd=repo, env=env, check=True, capture_output=True).stdout
+
+    git("init", "-q", "-b", branch)
+    git("model", "install", "--local")
+    git("model", "track", "*.safetensors")
+    return repo, env, git
+
+
 def size_of(folder):
     return sum(os.lstat(os.path.join(root, name)).st_size for root, _, names in os.walk(folder) for name in names)
 

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::DriverArgs;
 use crate::error::{Error, Kind, Result};
 use crate::git::{self, shown};
 use crate::manifest::Manifest;
@@ -15,26 +16,10 @@ use crate::progress::Progress;
 use crate::ui::{Ui, count};
 use crate::worktree::Context;
 
-#[derive(clap::Args)]
-pub struct Args {
-    /// The version both sides come from; empty if there is none.
-    base: OsString,
-    /// Our version; the result is written here.
-    ours: OsString,
-    /// Their version.
-    theirs: OsString,
-    /// The size of conflict markers, which a manifest never has; larger for a merge within a merge.
-    marker_size: Option<u32>,
-    /// The file's path in the work tree.
-    path: Option<OsString>,
-    /// Names of the sides.
-    labels: Vec<OsString>,
-}
-
 /// Exits with 0 when everything was merged, with 1 when there are conflicts; our file is a whole manifest either way.
 /// With 129 git gives the whole merge up, where going on would hide that something is missing or set wrongly; before 2.41
 /// it takes that for a conflict.
-pub fn run(args: Args, ui: &Ui) -> Result {
+pub fn run(args: DriverArgs, ui: &Ui) -> Result {
     let path = args.path.as_deref().unwrap_or(&args.ours);
     let path = path.as_bytes();
     let texts = [&args.base, &args.ours, &args.theirs].map(std::fs::read);

@@ -1,8 +1,9 @@
 //! `git-model merge-params` (`merge.model-params.driver`): three parameter files to one, key by key.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+use super::DriverArgs;
 use crate::error::{Error, Kind, Result};
 use crate::git::{Git, shown};
 use crate::merge::params::{self, Labels, Syntax};
@@ -12,25 +13,9 @@ use crate::ui::Ui;
 /// Git's own, if it does not say.
 const MARKER_SIZE: u32 = 7;
 
-#[derive(clap::Args)]
-pub struct Args {
-    /// The version both sides come from; empty if there is none.
-    base: OsString,
-    /// Our version; the result is written here.
-    ours: OsString,
-    /// Their version.
-    theirs: OsString,
-    /// The size of conflict markers.
-    marker_size: Option<u32>,
-    /// The file's path in the work tree.
-    path: Option<OsString>,
-    /// Names of the base and the sides.
-    labels: Vec<OsString>,
-}
-
 /// Exits with 0 when everything was merged, with 1 when there are conflicts, which stand in the file with git's markers.
 /// What is no JSON, YAML or TOML that can be merged by key is merged by line, as git does.
-pub fn run(args: Args, ui: &Ui) -> Result {
+pub fn run(args: DriverArgs, ui: &Ui) -> Result {
     let path = args.path.as_deref().unwrap_or(&args.ours);
     // Versions before 2.44 hand on the placeholders as they are.
     let label = |at: usize, other: &str| {
@@ -60,7 +45,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         .hint(format!("edit the lines between the markers, then `git add {}`", crate::git::install::quote(path))))
 }
 
-fn by_line(args: &Args, labels: &Labels<'_>, marker_size: u32) -> Result {
+fn by_line(args: &DriverArgs, labels: &Labels<'_>, marker_size: u32) -> Result {
     let git = Git::new(["merge-file", "--quiet", &format!("--marker-size={marker_size}")])
         .args(["-L", labels.ours, "-L", labels.base, "-L", labels.theirs, "--"])
         .args([&args.ours, &args.base, &args.theirs].map(|file| file as &OsStr));

@@ -1,5 +1,7 @@
 //! What git calls, not people.
 
+use std::ffi::OsString;
+
 use clap::Subcommand;
 
 use crate::error::Result;
@@ -29,10 +31,27 @@ pub enum Command {
     Hook(hook::Args),
     /// Merge three manifests for git.
     #[command(hide = true)]
-    MergeDriver(merge_driver::Args),
+    MergeDriver(DriverArgs),
     /// Merge three parameter files for git.
     #[command(hide = true)]
-    MergeParams(merge_params::Args),
+    MergeParams(DriverArgs),
+}
+
+/// What git passes to a merge driver (`%O %A %B %L %P %S %X %Y`).
+#[derive(clap::Args)]
+pub struct DriverArgs {
+    /// The version both sides come from; empty if there is none.
+    base: OsString,
+    /// Our version; the result is written here.
+    ours: OsString,
+    /// Their version.
+    theirs: OsString,
+    /// The size of conflict markers; larger for a merge within a merge.
+    marker_size: Option<u32>,
+    /// The file's path in the work tree.
+    path: Option<OsString>,
+    /// Names of the base and the sides; git before 2.44 passes the placeholders as they are.
+    labels: Vec<OsString>,
 }
 
 /// Runs one of them.

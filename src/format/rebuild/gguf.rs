@@ -13,6 +13,7 @@ use super::sparse::Sparse;
 use super::three_way::{Pairs, Which, merge_pairs, take, weave};
 use super::{CannotRebuild, Merge, Origin, Rebuilt, TensorSpec, cannot};
 use crate::format::HEADER_BYTES_MAX;
+use crate::format::gguf::value_bytes;
 use crate::tensor::{Dtype, Plain};
 
 const MAGIC: &[u8] = b"GGUF";
@@ -130,17 +131,6 @@ fn skip_typed(rest: &mut &[u8], value_type: u32, depth_left: u32) -> Option<()> 
             let depth_left = depth_left.checked_sub(1)?;
             (0..elements).try_for_each(|_| skip_typed(rest, element_type, depth_left))
         }
-        _ => None,
-    }
-}
-
-/// Bytes of a value of a type that has a fixed size.
-fn value_bytes(value_type: u32) -> Option<u64> {
-    match value_type {
-        0 | 1 | 7 => Some(1),         // u8, i8, bool
-        2 | 3 => Some(2),             // u16, i16
-        VALUE_U32 | 5 | 6 => Some(4), // u32, i32, f32
-        10..=12 => Some(8),           // u64, i64, f64
         _ => None,
     }
 }
