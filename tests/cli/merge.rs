@@ -427,3 +427,22 @@ fn other_formats() {
         repo.assert_holds("model", &changed(&[first, last]));
     }
 }
+
+/// What is not there cannot have been read.
+#[test]
+fn changes_of_different_tensors_are_united_without_reading_any() {
+    let env = environment();
+    let repo = branches(&env, &layers(&BASE), &layers(&[1.5, 2.0, 3.0]), &layers(&[1.0, 2.5, 3.0]));
+    for (name, revision) in [("base", "main~"), ("ours", "main"), ("theirs", "side")] {
+        repo.write(name, &repo.blob(revision, FILE));
+    }
+    std::fs::remove_dir_all(repo.path(".git/model/packs")).expect("removed");
+    repo.model(&["merge-driver", "base", "ours", "theirs", "7", FILE]).ok();
+    let line = |text: &[u8], name: &str| {
+        let text = String::from_utf8(text.to_vec()).expect("text");
+        text.lines().find(|line| line.contains(name)).expect("a line").to_owned()
+    };
+    let merged = repo.read("ours");
+    assert_eq!(line(&merged, "layers.0."), line(&repo.blob("main", FILE), "layers.0."));
+    assert_eq!(line(&merged, "layers.1."), line(&repo.blob("side", FILE), "layers.1."));
+}
