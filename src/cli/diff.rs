@@ -8,7 +8,7 @@ use crate::diff::html::{Heading, Target, WriteError};
 use crate::diff::side::ReadError;
 use crate::diff::{self, DiffError, Report};
 use crate::error::{Error, Kind, Result};
-use crate::git::changes;
+use crate::git::{changes, shown};
 use crate::progress::Progress;
 use crate::ui::Ui;
 
@@ -90,7 +90,14 @@ fn show(args: Args, ui: &Ui) -> Result<bool> {
     } else {
         ui.page(&diff::text::full(&report, &style))?;
     }
-    failure(&report).map_or(Ok(!report.files.is_empty()), Err)
+    for path in &report.unmerged {
+        let path = shown(path);
+        ui.warn(&format!(
+            "`{path}` is in conflict; compare its sides with `git model diff :2:{path} :3:{path}`, and see what is open \
+             with `git model resolve --list`"
+        ));
+    }
+    failure(&report).map_or(Ok(!report.files.is_empty() || !report.unmerged.is_empty()), Err)
 }
 
 /// The error of a report in which tensors could not be read.

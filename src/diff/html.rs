@@ -198,7 +198,8 @@ mod tests {
     }
 
     fn html(entries: impl Iterator<Item = Entry>) -> String {
-        let report = Report { files: vec![file(entries)], read: Read { tensors: 0, bytes: 1000 } };
+        let report =
+            Report { files: vec![file(entries)], unmerged: Vec::new(), read: Read { tensors: 0, bytes: 1000 } };
         page(&report, &heading(), Units::Si)
     }
 

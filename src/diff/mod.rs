@@ -31,6 +31,8 @@ use side::{ReadError, Side};
 pub struct Report {
     /// The models that differ, by path.
     pub files: Vec<FileDiff>,
+    /// The paths of models in conflict, which have no two versions to compare.
+    pub unmerged: Vec<Vec<u8>>,
     /// What was read to tell.
     pub read: Read,
 }
@@ -135,8 +137,14 @@ pub fn diff(
     options: Option<&Options>,
     progress: &dyn Progress,
 ) -> Result<Report, DiffError> {
-    let mut report = Report { files: Vec::new(), read: Read::default() };
+    let mut report = Report { files: Vec::new(), unmerged: Vec::new(), read: Read::default() };
     for changed in changes::changed_files(versions, paths)? {
+        if changed.new == Content::Unmerged {
+            if is_model_in_conflict(context, &changed.path)? {
+                report.unmerged.push(changed.path);
+            }
+            continue;
+        }
         let old_path = changed.from.as_ref().unwrap_or(&changed.path);
         let old = load(context, changed.old, old_path, true, progress)?;
         let is_model = old.manifest().is_some();
@@ -161,6 +169,15 @@ pub fn diff(
     }
     report.files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(report)
+}
+
+fn is_model_in_conflict(context: &Context, path: &[u8]) -> Result<bool, GitError> {
+    for blob in [context.repo.index_blob(path), context.repo.their_index_blob(path)].into_iter().flatten() {
+        if load_blob(context, blob)?.manifest().is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn plan_file(path: Vec<u8>, from: Option<Vec<u8>>, old: &Side, new: &Side) -> FileDiff {
@@ -227,7 +244,7 @@ fn load(
 ) -> Result<Side, DiffError> {
     Ok(match content {
         Content::Absent => Side::Absent,
-        Content::Other => Side::Other,
+        Content::Other | Content::Unmerged => Side::Other,
         Content::Blob(id) => load_blob(context, id)?,
         Content::WorkTree => {
             let Some(file) = context.file_path(path) else { return Ok(Side::Absent) };

@@ -3,6 +3,7 @@
 //! Source: "Raw output format" of `git-diff-tree(1)`. No content is read: a file of the work tree whose stat data are
 //! not those in the index counts as changed.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -36,6 +37,8 @@ pub enum Content {
     WorkTree,
     /// A link or a submodule.
     Other,
+    /// In conflict: there are several.
+    Unmerged,
 }
 
 /// A file that differs.
@@ -101,7 +104,7 @@ fn is_there(path: &OsStr) -> bool {
     path.as_encoded_bytes().iter().any(|byte| b"*?[:".contains(byte)) || Path::new(path).symlink_metadata().is_ok()
 }
 
-/// The files that differ, within `paths` if there are any; those in conflict are left out.
+/// The files that differ, within `paths` if there are any.
 ///
 /// # Errors
 /// A revision or a path that git does not take.
@@ -144,16 +147,18 @@ fn parse(output: &[u8]) -> Result<Vec<Changed>, GitError> {
         if status.starts_with(['R', 'C']) {
             from = Some(std::mem::replace(&mut path, fields.next().ok_or_else(broken)?.to_vec()));
         }
-        if status.starts_with('U') {
-            continue;
-        }
-        let old = content(old_mode, old)?;
-        let mut new = content(new_mode, new)?;
-        if status.starts_with('D') {
-            new = Content::Absent;
+        let (mut old, mut new) = (content(old_mode, old)?, content(new_mode, new)?);
+        match status.as_bytes().first() {
+            Some(b'U') => (old, new) = (Content::Unmerged, Content::Unmerged),
+            Some(b'D') => new = Content::Absent,
+            _ => {}
         }
         all.push(Changed { path, from, old, new });
     }
+    // Beside saying that a file is in conflict, git compares one side of it.
+    let unmerged: HashSet<Vec<u8>> =
+        all.iter().filter(|changed| changed.new == Content::Unmerged).map(|changed| changed.path.clone()).collect();
+    all.retain(|changed| changed.new == Content::Unmerged || !unmerged.contains(&changed.path));
     Ok(all)
 }
 
@@ -179,7 +184,8 @@ mod tests {
         let output = format!(
             ":100644 100755 {a} {b} M\0m\0:000000 100644 {zero} {b} A\0new\0:100644 000000 {a} {zero} D\0old\0\
              :100644 100644 {a} {b} R087\0from\0to\0:100644 100644 {a} {zero} M\0edited\0\
-             :100644 120000 {a} {b} T\0link\0:000000 000000 {zero} {zero} U\0conflict\0"
+             :100644 120000 {a} {b} T\0link\0:000000 100644 {zero} {zero} U\0conflict\0\
+             :100644 100644 {a} {zero} M\0conflict\0"
         );
         let (a, b) = (Content::Blob(a.parse().expect("an id")), Content::Blob(b.parse().expect("an id")));
         let changed = |path: &str, from: Option<&str>, old, new| Changed {
@@ -195,6 +201,7 @@ mod tests {
             changed("to", Some("from"), a, b),
             changed("edited", None, a, Content::WorkTree),
             changed("link", None, a, Content::Other),
+            changed("conflict", None, Content::Unmerged, Content::Unmerged),
         ];
         assert_eq!(parse(output.as_bytes()).expect("parsed"), expected);
         assert!(parse(b"garbage\0").is_err());

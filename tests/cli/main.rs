@@ -7,7 +7,6 @@ mod corpus;
 mod demo;
 mod diff;
 mod diff_html;
-
 mod doctor;
 mod du;
 mod filter;
@@ -18,6 +17,7 @@ mod ls_files;
 mod man;
 mod merge;
 mod merge_params;
+mod merge_tools;
 mod scenarios;
 mod show;
 mod soup;

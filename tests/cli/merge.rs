@@ -4,10 +4,10 @@ use git_model::format::{Bytes, Detected, detect};
 
 use crate::support::{Env, Repo, Tensor, is_manifest, safetensors};
 
-const FILE: &str = "m.safetensors";
+pub const FILE: &str = "m.safetensors";
 
 /// bf16 weights near `value`, each a little different.
-fn weights(value: f32, elements: usize) -> Vec<u8> {
+pub fn weights(value: f32, elements: usize) -> Vec<u8> {
     (0..elements)
         .flat_map(|at| {
             let value = value + (at % 7) as f32 / 8.0;
@@ -17,7 +17,7 @@ fn weights(value: f32, elements: usize) -> Vec<u8> {
 }
 
 /// A model of layers of 40 weights each, told by one number each.
-fn layers(values: &[f32]) -> Vec<u8> {
+pub fn layers(values: &[f32]) -> Vec<u8> {
     let names: Vec<String> = (0..values.len()).map(|at| format!("layers.{at}.weight")).collect();
     let bytes: Vec<Vec<u8>> = values.iter().map(|&value| weights(value, 40)).collect();
     let tensors: Vec<Tensor<'_>> =
@@ -25,7 +25,7 @@ fn layers(values: &[f32]) -> Vec<u8> {
     safetensors(&tensors)
 }
 
-fn environment() -> Env {
+pub fn environment() -> Env {
     let env = Env::new();
     env.configure("merge.model.driver", "git-model merge-driver %O %A %B %L %P %S %X %Y");
     env.configure("merge.model.recursive", "model");
@@ -33,7 +33,7 @@ fn environment() -> Env {
 }
 
 /// Two branches from `base`: `main` with `ours`, `side` with `theirs`; `main` is checked out.
-fn branches<'e>(env: &'e Env, base: &[u8], ours: &[u8], theirs: &[u8]) -> Repo<'e> {
+pub fn branches<'e>(env: &'e Env, base: &[u8], ours: &[u8], theirs: &[u8]) -> Repo<'e> {
     let repo = env.repo("repo");
     repo.write(FILE, base);
     repo.commit("base");
@@ -46,12 +46,12 @@ fn branches<'e>(env: &'e Env, base: &[u8], ours: &[u8], theirs: &[u8]) -> Repo<'
     repo
 }
 
-const BASE: [f32; 3] = [1.0, 2.0, 3.0];
-const OURS: [f32; 3] = [1.5, 2.0, 3.5];
-const THEIRS: [f32; 3] = [1.0, 2.5, 3.25];
+pub const BASE: [f32; 3] = [1.0, 2.0, 3.0];
+pub const OURS: [f32; 3] = [1.5, 2.0, 3.5];
+pub const THEIRS: [f32; 3] = [1.0, 2.5, 3.25];
 
 /// The third layer was changed on both sides.
-fn contested(env: &Env) -> Repo<'_> {
+pub fn contested(env: &Env) -> Repo<'_> {
     branches(env, &layers(&BASE), &layers(&OURS), &layers(&THEIRS))
 }
 

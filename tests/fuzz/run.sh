@@ -78,6 +78,40 @@ seed_conversation() {
     } > "$fuzz/corpus/filter_protocol/conversation"
 }
 
+# Three versions of a parameter file in each syntax, and rules.
+seed_merges() {
+    into=$fuzz/corpus
+    mkdir -p "$into/merge_params" "$into/merge_rules"
+    for value in 1 2 3; do
+        printf '{\n  "lr": 1e-%s,\n  "model": {"heads": [1, 2], "name": "a"},\n  "seed": %s\n}\n\0' $value $value
+    done | sed '1s/^/\x00/' > "$into/merge_params/json"
+    for value in 1 2 3; do
+        printf '# trained\nlr: 1e-%s  # low\nmodel:\n  heads:\n    - 1\n  name: &n a\nseed: %s\n\0' $value $value
+    done | sed '1s/^/\x01/' > "$into/merge_params/yaml"
+    for value in 1 2 3; do
+        printf 'lr = 1e-%s # low\n\n[model]\nheads = [1, 2]\nname = "a"\n\n[[rule]]\nseed = %s\n\0' $value $value
+    done | sed '1s/^/\x02/' > "$into/merge_params/toml"
+    printf '[merge]\nstrategy = "ties"\ndensity = 0.5\n\n[[merge.rule]]\ntensors = "*.bias"\nstrategy = "ours"\n' \
+        > "$into/merge_rules/table"
+    printf 'linear weight=0.3,0.7 normalize=false' > "$into/merge_rules/line"
+}
+
+# seed_rebuild FILE...: two versions of each file, what to take of them before them.
+seed_rebuild() {
+    for file in "$@"; do
+        size=$(wc -c < "$file")
+        [ "$size" -lt 70000 ] || continue
+        {
+            printf '\1\7\6\5\4\3\2\1\0\7\3\7\3\7\3\7'
+            # The length, as four bytes.
+            for shift in 1 256 65536 16777216; do
+                printf '%b' "\\0$(printf %o $((size / shift % 256)))"
+            done
+            cat "$file" "$file"
+        } > "$fuzz/corpus/merge_rebuild/$(basename "$file")"
+    done
+}
+
 seed() {
     mkdir -p "$fuzz/corpus/$1"
     copy "$1" "$data/fuzz/$1"/*
@@ -102,6 +136,8 @@ seed() {
         manifest) copy "$1" $data/hostile/manifest-* ;;
         filter_protocol) seed_conversation ;;
         index_stat) seed_indexes ;;
+        merge_params | merge_rules) seed_merges ;;
+        merge_rebuild) seed_rebuild $data/models/* ;;
         codec_round_trip | codec_decode) copy "$1" $data/pairs/*.safetensors $data/models/*.npy ;;
         *) ;;
     esac

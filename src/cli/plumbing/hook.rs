@@ -2,14 +2,16 @@
 
 use std::ffi::OsString;
 
+use crate::config::SmudgeMode;
 use crate::error::{Error, Result};
-use crate::git::{merging, shown};
+use crate::git::{merging, revision, shown};
 use crate::merge::state;
 use crate::metrics::health::{self, Finding};
 use crate::progress::Progress;
 use crate::ui::{Ui, count};
-use crate::worktree::Context;
+use crate::worktree::materialize::{self, Report};
 use crate::worktree::recover::{self, Scope};
+use crate::worktree::{Context, models};
 
 /// A longer list tells nobody more.
 const NAMED_MAX: usize = 10;
@@ -29,7 +31,10 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     let Ok(context) = crate::cli::context() else { return Ok(()) };
     match args.name.as_str() {
         "post-checkout" | "post-merge" => {
-            let report = recover::recover(&context, Scope::All, ui);
+            let mut report = recover::recover(&context, Scope::All, ui);
+            if args.name == "post-merge" {
+                after_octopus(&context, &mut report, ui);
+            }
             crate::cli::checkout::tell(&report, ui);
             Ok(())
         }
@@ -40,6 +45,19 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         // `git rebase --continue` leaves out the hooks before a commit.
         "prepare-commit-msg" if merging::is_rebasing(&context.repo) => nothing_open(&context),
         _ => Ok(()),
+    }
+}
+
+/// A merge of three branches or more writes manifests into the work tree, past all filters.
+fn after_octopus(context: &Context, report: &mut Report, ui: &Ui) {
+    let is_octopus = revision::look_up("HEAD^3".as_ref()).is_ok_and(|third| third.is_some());
+    if !is_octopus || context.settings.smudge == SmudgeMode::Skip {
+        return;
+    }
+    if let Ok(pending) = models::unmaterialized(context, &[]) {
+        let more = materialize::materialize(context, &pending, ui);
+        report.failed.extend(more.failed);
+        report.index_error = report.index_error.take().or(more.index_error);
     }
 }
 

@@ -10,6 +10,7 @@ mod codec;
 mod git;
 mod layout;
 mod manifest;
+mod merge;
 mod store;
 
 /// What must hold for all bytes; panics where it does not.
@@ -35,6 +36,9 @@ pub const TARGETS: &[(&str, Property)] = &[
     ("npz", layout::npz),
     ("keras", layout::keras),
     ("detect", layout::detect),
+    ("merge_params", merge::merge_params),
+    ("merge_rules", merge::merge_rules),
+    ("merge_rebuild", merge::merge_rebuild),
 ];
 
 /// Runs the target of this name.
