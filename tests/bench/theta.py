@@ -3,7 +3,7 @@
 
 Run it with the Python of an environment that has git-theta, and git-lfs on the PATH:
 
-    python3 -m venv theta && theta/bin/pip install 'git-theta[safetensors]' 'numpy<2'
+    python3 -m venv theta && theta/bin/pip install 'git-theta[safetensors]' prompt_toolkit 'numpy<2'
     theta/bin/python tests/bench/theta.py
 
 A float32 model of 200 tensors (git-theta reads no bfloat16 from safetensors); each of two branches changes
@@ -150,10 +150,11 @@ def main():
     shutil.rmtree(binary, ignore_errors=True)
     binary.mkdir()
     shutil.copy(options.git_model, binary / "git-model")
-    config = scratch / "theta-gitconfig"
-    config.write_text("")
+    # git-theta looks for the configuration in the home folder, whatever git does.
+    home = scratch / "theta-home"
+    home.mkdir(exist_ok=True)
     env = {**os.environ, "PATH": f"{binary}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-           "GIT_CONFIG_GLOBAL": str(config), "GIT_THETA_CHECKPOINT_TYPE": "safetensors",
+           "HOME": str(home), "GIT_THETA_CHECKPOINT_TYPE": "safetensors",
            "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org",
            "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org"}
 
@@ -177,6 +178,7 @@ def main():
     print(f"| questions asked while merging | {asked['git-model']} | {asked['git-theta']} | |")
     for path in paths.values():
         path.unlink()
+    shutil.rmtree(home)
 
 
 if __name__ == "__main__":
