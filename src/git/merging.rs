@@ -13,12 +13,11 @@ use super::{BlobId, GitError, Repo};
 const REFS: [(&str, &str); 4] =
     [("CHERRY_PICK_HEAD", ""), ("REVERT_HEAD", "^"), ("REBASE_HEAD", ""), ("MERGE_HEAD", "")];
 
-/// The blobs that the commits which are being merged have at `path`. None where nothing is being merged, or where they
-/// have no such file.
-///
-/// # Errors
-/// Git cannot be asked.
-pub fn blobs(repo: &Repo, path: &[u8]) -> Result<Vec<BlobId>, GitError> {
+/// `git merge` has a variable for each commit that it merges: this and the commit's name.
+const MERGED_BY_GIT: &str = "GITHEAD_";
+
+/// The commits that are being merged, as revisions; what is merged by a revert is a parent.
+pub fn commits(repo: &Repo) -> Vec<String> {
     let mut commits: Vec<String> = REFS
         .iter()
         .filter(|(name, _)| repo.git_dir().join(name).exists())
@@ -27,8 +26,22 @@ pub fn blobs(repo: &Repo, path: &[u8]) -> Result<Vec<BlobId>, GitError> {
     // An octopus has more than one.
     let merged = std::fs::read_to_string(repo.git_dir().join("MERGE_HEAD")).unwrap_or_default();
     commits.extend(merged.lines().skip(1).map(str::to_owned));
+    if commits.is_empty() {
+        // A merge that succeeds at once never writes them down.
+        let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        commits.extend(variables.filter_map(|name| Some(name.strip_prefix(MERGED_BY_GIT)?.to_owned())));
+    }
+    commits
+}
+
+/// The blobs that the commits which are being merged have at `path`. None where nothing is being merged, or where they
+/// have no such file.
+///
+/// # Errors
+/// Git cannot be asked.
+pub fn blobs(repo: &Repo, path: &[u8]) -> Result<Vec<BlobId>, GitError> {
     let mut blobs = Vec::new();
-    for commit in commits {
+    for commit in commits(repo) {
         if let Some(Named::Blob(id)) = look_up(&named(&commit, path))? {
             blobs.push(id);
         }

@@ -234,6 +234,14 @@ impl Repo {
         Some(BlobId(entry.id))
     }
 
+    /// A blob's content, unless it is longer than `len_max`.
+    pub fn blob_up_to(&self, id: BlobId, len_max: u64) -> Result<Option<Vec<u8>>, GitError> {
+        if self.blob_len(id)? > len_max {
+            return Ok(None);
+        }
+        self.blob(id).map(Some)
+    }
+
     /// A blob's length, without reading all of it.
     pub fn blob_len(&self, id: BlobId) -> Result<u64, GitError> {
         let header = self.gix.find_header(id.0).map_err(|error| GitError::read(format!("blob {id}"), error))?;

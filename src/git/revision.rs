@@ -85,9 +85,8 @@ pub fn range(text: &OsStr) -> Result<Option<(OsString, OsString)>, GitError> {
         if look_up(&from)?.is_none() || look_up(&to)?.is_none() {
             return Ok(None);
         }
-        let base = Git::new(["merge-base"]).arg(&from).arg(&to).answer()?;
-        let base = base.ok_or_else(|| GitError::read(text, "the two have no commit in common"))?;
-        return Ok(Some((OsString::from_vec(base.trim_ascii().to_vec()), to)));
+        let base = merge_base(&from, &to)?;
+        return Ok(Some((base.ok_or_else(|| GitError::read(text, "the two have no commit in common"))?, to)));
     }
     match text.split_once("..") {
         Some((from, to)) => {
@@ -96,6 +95,12 @@ pub fn range(text: &OsStr) -> Result<Option<(OsString, OsString)>, GitError> {
         }
         None => Ok(None),
     }
+}
+
+/// The last commit that both have in common, if there is one.
+pub fn merge_base(one: &OsStr, other: &OsStr) -> Result<Option<OsString>, GitError> {
+    let base = Git::new(["merge-base"]).arg(one).arg(other).answer()?;
+    Ok(base.map(|base| OsString::from_vec(base.trim_ascii().to_vec())))
 }
 
 /// What the user typed in the current folder as git's name for a path: from the top of the work tree.

@@ -13,6 +13,7 @@ use crate::store::{BlockReader, Cut, Ingest, ObjectSpec, Store, StoreError};
 mod disagreement;
 mod execute;
 pub mod family;
+pub mod mixed;
 mod numbers;
 pub mod params;
 mod report;

@@ -124,6 +124,16 @@ pub fn merge(
     Some(Merged { text, conflicts, warnings })
 }
 
+/// The sizes that `ours` has changed from `base` and `theirs` has not, as dotted paths in backquotes: those that the shapes
+/// of weights follow from. None if one of the files cannot be parsed.
+pub fn sizes_changed(syntax: Syntax, base: &[u8], ours: &[u8], theirs: &[u8]) -> Vec<String> {
+    let parse = |bytes| read(syntax, bytes).and_then(|(source, _)| members(&source.root));
+    match (parse(base), parse(ours), parse(theirs)) {
+        (Some(base), Some(ours), Some(theirs)) => coupled::sizes_changed(&base, &ours, &theirs),
+        _ => Vec::new(),
+    }
+}
+
 /// What is the same in all lines of a file.
 #[derive(Debug, Clone, Copy)]
 struct Form {

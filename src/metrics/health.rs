@@ -118,10 +118,7 @@ pub fn check(repo: &Repo, store: &Store, workers: usize, progress: &dyn Progress
 }
 
 fn manifest(repo: &Repo, blob: BlobId) -> Result<Option<Manifest>, GitError> {
-    if repo.blob_len(blob)? > BYTES_MAX {
-        return Ok(None);
-    }
-    Ok(Manifest::parse(&repo.blob(blob)?).ok())
+    Ok(repo.blob_up_to(blob, BYTES_MAX)?.and_then(|text| Manifest::parse(&text).ok()))
 }
 
 /// Each job is a file, a tensor before, and the same tensor now.

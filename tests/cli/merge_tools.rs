@@ -146,3 +146,41 @@ fn an_octopus_merges_what_is_far_apart_and_else_stops() {
     repo.assert_holds(FILE, &layers(&OURS));
     repo.assert_clean();
 }
+
+/// Each file is merged by itself, and they do not fit each other.
+#[test]
+fn sizes_of_one_side_and_shapes_of_the_other_are_mentioned() {
+    let env = environment();
+    let model = |rows: usize| model(&[("embed", rows, 1.0)]);
+    let repo = env.repo("repo");
+    repo.model(&["install", "--local"]).ok();
+    repo.write(".gitattributes", b"*.safetensors filter=model merge=model\nparams.json merge=model-params\n");
+    repo.write("params.json", b"{\"vocab_size\": 10, \"lr\": 1}\n");
+    repo.write(FILE, &model(10));
+    repo.commit("base");
+    repo.git(&["checkout", "-q", "-b", "side"]).ok();
+    repo.write("params.json", b"{\"vocab_size\": 14, \"lr\": 1}\n");
+    repo.commit("a larger vocabulary");
+    repo.git(&["checkout", "-q", "main"]).ok();
+    repo.write(FILE, &model(13));
+    repo.commit("more rows");
+    let merge = repo.git(&["merge", "--no-edit", "side"]).ok();
+    let expected = "`vocab_size` in `params.json` is of their side, the shapes in `m.safetensors` of our side";
+    assert!(merge.stderr.contains(expected), "{}", merge.stderr);
+
+    repo.git(&["reset", "-q", "--hard", "HEAD~"]).ok();
+    repo.write("params.json", b"{\"vocab_size\": 14, \"lr\": 2}\n");
+    repo.commit("the same vocabulary");
+    let merge = repo.git(&["merge", "--no-edit", "side"]).ok();
+    assert!(!merge.stderr.contains("vocab_size"), "{}", merge.stderr);
+}
+
+/// What a branch that is merged has already is no news, though git writes down what it merges only when it stops.
+#[test]
+fn nan_of_the_other_branch_stops_no_merge() {
+    let env = environment();
+    let repo = branches(&env, &layers(&BASE), &layers(&[1.5, 2.0, 3.0]), &layers(&[1.0, 2.0, f32::NAN]));
+    repo.model(&["install", "--local"]).ok();
+    repo.git(&["merge", "-q", "--no-edit", "side"]).ok();
+    repo.assert_clean();
+}

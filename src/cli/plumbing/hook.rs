@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use crate::config::SmudgeMode;
 use crate::error::{Error, Result};
 use crate::git::{merging, revision, shown};
-use crate::merge::state;
+use crate::merge::{mixed, state};
 use crate::metrics::health::{self, Finding};
 use crate::progress::Progress;
 use crate::ui::{Ui, count};
@@ -40,6 +40,8 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         }
         "pre-commit" | "pre-merge-commit" => {
             nothing_open(&context)?;
+            // What cannot be told is no reason not to commit.
+            mixed::warnings(&context.repo).unwrap_or_default().iter().for_each(|warning| ui.warn(warning));
             sound(&context, ui)
         }
         // `git rebase --continue` leaves out the hooks before a commit.

@@ -15,6 +15,30 @@ struct Group {
     why: &'static str,
 }
 
+/// Sizes that the shapes of weights follow from.
+const SIZES: [&str; 20] = [
+    "vocab_size",
+    "n_vocab",
+    "hidden_size",
+    "hidden_dim",
+    "num_hidden_layers",
+    "num_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "num_heads",
+    "head_dim",
+    "intermediate_size",
+    "d_model",
+    "d_ff",
+    "dim",
+    "n_layer",
+    "n_layers",
+    "n_head",
+    "n_heads",
+    "n_embd",
+    "max_position_embeddings",
+];
+
 const GROUPS: [Group; 3] = [
     Group {
         names: &[
@@ -39,31 +63,7 @@ const GROUPS: [Group; 3] = [
         names: &["vocab_size", "n_vocab", "tokenizer", "tokenizer_name", "tokenizer_path", "tokenizer_class"],
         why: "a vocabulary size belongs to a tokenizer",
     },
-    Group {
-        names: &[
-            "vocab_size",
-            "n_vocab",
-            "hidden_size",
-            "hidden_dim",
-            "num_hidden_layers",
-            "num_layers",
-            "num_attention_heads",
-            "num_key_value_heads",
-            "num_heads",
-            "head_dim",
-            "intermediate_size",
-            "d_model",
-            "d_ff",
-            "dim",
-            "n_layer",
-            "n_layers",
-            "n_head",
-            "n_heads",
-            "n_embd",
-            "max_position_embeddings",
-        ],
-        why: "the shapes of the weights follow from all of them",
-    },
+    Group { names: &SIZES, why: "the shapes of the weights follow from all of them" },
 ];
 
 /// A warning for each group of which a merge takes some keys from one side and some from the other.
@@ -71,17 +71,26 @@ pub fn warnings(base: &Members, ours: &Members, theirs: &Members, labels: &Label
     let (our_changes, their_changes) = (changes(base, ours), changes(base, theirs));
     let warn = |group: &Group| {
         let from = |changes: &BTreeSet<Vec<String>>, others: &BTreeSet<Vec<String>>| {
-            let alone = changes.difference(others).filter(|path| {
-                path.last().is_some_and(|name| group.names.iter().any(|known| known.eq_ignore_ascii_case(name)))
-            });
-            let quoted: Vec<_> = alone.map(|path| format!("`{}`", dotted(path.iter().map(String::as_str)))).collect();
-            (!quoted.is_empty()).then(|| quoted.join(", "))
+            let alone: Vec<_> = of_group(changes.difference(others), group.names);
+            (!alone.is_empty()).then(|| alone.join(", "))
         };
         let (from_ours, from_theirs) = (from(&our_changes, &their_changes)?, from(&their_changes, &our_changes)?);
         let (ours, theirs, why) = (labels.ours, labels.theirs, group.why);
         Some(format!("{from_ours} of `{ours}` now stands with {from_theirs} of `{theirs}`: {why}"))
     };
     GROUPS.iter().filter_map(warn).collect()
+}
+
+/// The dotted paths, in backquotes, of the sizes that `ours` has changed and `theirs` has not, from `base`.
+pub fn sizes_changed(base: &Members, ours: &Members, theirs: &Members) -> Vec<String> {
+    of_group(changes(base, ours).difference(&changes(base, theirs)), &SIZES)
+}
+
+fn of_group<'p>(paths: impl Iterator<Item = &'p Vec<String>>, names: &[&str]) -> Vec<String> {
+    let is_one = |path: &&Vec<String>| {
+        path.last().is_some_and(|name| names.iter().any(|known| known.eq_ignore_ascii_case(name)))
+    };
+    paths.filter(is_one).map(|path| format!("`{}`", dotted(path.iter().map(String::as_str)))).collect()
 }
 
 /// The paths of all values in which `new` differs from `old`.
