@@ -10,11 +10,11 @@ use super::cursor::Cursor;
 use super::{HEADER_BYTES_MAX, Layout, ParseError, Record, Source, malformed};
 use crate::tensor::{self, Dtype, Plain, Quantized};
 
-const MAGIC: &[u8; 4] = b"GGUF";
-const ALIGNMENT_KEY: &[u8] = b"general.alignment";
-const ALIGNMENT_DEFAULT: u64 = 32;
+pub(super) const MAGIC: &[u8; 4] = b"GGUF";
+pub(super) const ALIGNMENT_KEY: &[u8] = b"general.alignment";
+pub(super) const ALIGNMENT_DEFAULT: u64 = 32;
 
-const VALUE_U32: u32 = 4;
+pub(super) const VALUE_U32: u32 = 4;
 const VALUE_STRING: u32 = 8;
 const VALUE_ARRAY: u32 = 9;
 
@@ -23,9 +23,9 @@ const DIMS_MAX: u32 = 8;
 const NAME_BYTES_MAX: u64 = 64 << 10;
 const TENSORS_MAX: u64 = 1 << 20;
 /// Arrays of arrays of arrays: deeper ones occur in no known file.
-const ARRAY_DEPTH_MAX: u32 = 4;
+pub(super) const ARRAY_DEPTH_MAX: u32 = 4;
 /// A tokenizer's vocabulary is some megabytes of short strings.
-const BUFFER_BYTES: usize = 64 << 10;
+pub(super) const BUFFER_BYTES: usize = 64 << 10;
 
 pub(super) fn parse(source: &dyn Source) -> Result<Option<Layout>, ParseError> {
     let mut magic = [0; MAGIC.len()];
@@ -96,7 +96,8 @@ fn read_metadata(header: &mut Cursor, pairs: u64) -> Result<u64, ParseError> {
     Ok(alignment)
 }
 
-fn skip_value(header: &mut Cursor, value_type: u32, depth_left: u32) -> Result<(), ParseError> {
+/// Steps over a value of this type, with arrays nested at most so deep.
+pub(super) fn skip_value(header: &mut Cursor, value_type: u32, depth_left: u32) -> Result<(), ParseError> {
     if let Some(width) = value_bytes(value_type) {
         return header.skip(width);
     }
@@ -120,7 +121,7 @@ fn skip_value(header: &mut Cursor, value_type: u32, depth_left: u32) -> Result<(
 }
 
 /// Bytes of a value of a type that has a fixed size.
-pub(super) fn value_bytes(value_type: u32) -> Option<u64> {
+fn value_bytes(value_type: u32) -> Option<u64> {
     match value_type {
         0 | 1 | 7 => Some(1),         // u8, i8, bool
         2 | 3 => Some(2),             // u16, i16
@@ -150,20 +151,31 @@ fn read_tensor_info(header: &mut Cursor) -> Result<Record, ParseError> {
     Ok(Record { name, dtype, shape, offset, len })
 }
 
+/// The `ggml_type` of each element type that is not quantized.
+const PLAIN_TYPES: [(u32, Plain); 8] = [
+    (0, Plain::F32),
+    (1, Plain::F16),
+    (24, Plain::I8),
+    (25, Plain::I16),
+    (26, Plain::I32),
+    (27, Plain::I64),
+    (28, Plain::F64),
+    (30, Plain::BF16),
+];
+
 /// The element type behind a `ggml_type`.
 fn dtype(code: u32) -> Option<Dtype> {
-    let plain = match code {
-        0 => Plain::F32,
-        1 => Plain::F16,
-        24 => Plain::I8,
-        25 => Plain::I16,
-        26 => Plain::I32,
-        27 => Plain::I64,
-        28 => Plain::F64,
-        30 => Plain::BF16,
-        _ => return Quantized::ALL.iter().find(|quantized| quantized.code() == code).map(|&q| Dtype::Gguf(q)),
-    };
-    Some(plain.into())
+    let quantized = || Quantized::ALL.iter().find(|quantized| quantized.code() == code).map(|&q| Dtype::Gguf(q));
+    let plain = PLAIN_TYPES.iter().find(|(plain, _)| *plain == code);
+    plain.map_or_else(quantized, |&(_, plain)| Some(plain.into()))
+}
+
+/// The `ggml_type` of an element type.
+pub(super) fn type_code(dtype: &Dtype) -> Option<u32> {
+    match dtype {
+        Dtype::Gguf(quantized) => Some(quantized.code()),
+        Dtype::Plain(plain) => PLAIN_TYPES.iter().find(|(_, other)| other == plain).map(|&(code, _)| code),
+    }
 }
 
 #[cfg(test)]

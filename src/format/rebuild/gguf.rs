@@ -12,17 +12,11 @@ use super::builder::Builder;
 use super::sparse::Sparse;
 use super::three_way::{Pairs, Which, merge_pairs, take, weave};
 use super::{CannotRebuild, Merge, Origin, Rebuilt, TensorSpec, cannot};
-use crate::format::HEADER_BYTES_MAX;
-use crate::format::gguf::value_bytes;
-use crate::tensor::{Dtype, Plain};
-
-const MAGIC: &[u8] = b"GGUF";
-const ALIGNMENT_KEY: &[u8] = b"general.alignment";
-const ALIGNMENT_DEFAULT: u64 = 32;
-const VALUE_U32: u32 = 4;
-const VALUE_STRING: u32 = 8;
-const VALUE_ARRAY: u32 = 9;
-const ARRAY_DEPTH_MAX: u32 = 4;
+use crate::format::cursor::Cursor;
+use crate::format::gguf::{
+    ALIGNMENT_DEFAULT, ALIGNMENT_KEY, ARRAY_DEPTH_MAX, BUFFER_BYTES, MAGIC, VALUE_U32, skip_value, type_code,
+};
+use crate::format::{Bytes, HEADER_BYTES_MAX, ParseError};
 
 pub(super) fn rebuild(merge: &Merge) -> Result<Rebuilt, CannotRebuild> {
     let base = merge.base.as_ref().map(Header::read).transpose()?;
@@ -44,6 +38,9 @@ pub(super) fn rebuild(merge: &Merge) -> Result<Rebuilt, CannotRebuild> {
     write(merge, version, &pairs, &order, &infos, conflicts)
 }
 
+/// A text begins with its length.
+const LEN_BYTES: usize = 8;
+
 /// The start of a file. Keys and values are bytes: nothing is known of them but where they end.
 struct Header<'a> {
     version: u32,
@@ -55,91 +52,55 @@ struct Header<'a> {
 
 impl<'a> Header<'a> {
     fn read(file: &Sparse<'a>) -> Result<Self, CannotRebuild> {
-        let mut rest = file.gaps[0];
-        let header =
-            Self::take(&mut rest).ok_or_else(|| cannot(format!("the header of {} can not be read", file.who)))?;
+        let (header, end) =
+            Self::parse(file.gaps[0]).map_err(|_| cannot(format!("the header of {} can not be read", file.who)))?;
         let mut keys = HashSet::new();
         if let Some((key, _)) = header.pairs.iter().find(|(key, _)| !keys.insert(key)) {
             let key = String::from_utf8_lossy(key);
             return Err(cannot(format!("{} has two values for `{}`", file.who, key.escape_debug())));
         }
         let is_padding = |gap: &[u8]| gap.iter().all(|&byte| byte == 0);
-        if !is_padding(rest) || !file.gaps[1..].iter().all(|gap| is_padding(gap)) {
+        if !is_padding(&file.gaps[0][end..]) || !file.gaps[1..].iter().all(|gap| is_padding(gap)) {
             return Err(cannot(format!("{} has bytes between its tensors", file.who)));
         }
         Ok(header)
     }
 
-    fn take(rest: &mut &'a [u8]) -> Option<Self> {
-        rest.split_off(..MAGIC.len()).filter(|magic| *magic == MAGIC)?;
-        let (version, tensors, pairs) = (take_u32(rest)?, take_u64(rest)?, take_u64(rest)?);
+    /// The header that `bytes` begin with, and where it ends.
+    fn parse(bytes: &'a [u8]) -> Result<(Self, usize), ParseError> {
+        let source = Bytes(bytes);
+        let mut cursor = Cursor::new(&source, MAGIC.len() as u64, HEADER_BYTES_MAX, BUFFER_BYTES);
+        let span = |cursor: &mut Cursor, skip: &dyn Fn(&mut Cursor) -> Result<(), ParseError>| {
+            let start = cursor.position() as usize;
+            skip(cursor)?;
+            Ok::<_, ParseError>(&bytes[start..cursor.position() as usize])
+        };
+        let text = |cursor: &mut Cursor| {
+            let len = cursor.u64()?;
+            cursor.skip(len)
+        };
+        let value = |cursor: &mut Cursor| {
+            let value_type = cursor.u32()?;
+            skip_value(cursor, value_type, ARRAY_DEPTH_MAX)
+        };
+        let dimensions_and_type = |cursor: &mut Cursor| {
+            let dims = cursor.u32()?;
+            cursor.skip(u64::from(dims) * 8 + 4)
+        };
+        let (version, tensors, pairs) = (cursor.u32()?, cursor.u64()?, cursor.u64()?);
         let mut header = Self { version, pairs: Vec::new(), infos: HashMap::new() };
         for _ in 0..pairs {
-            header.pairs.push((take_text(rest)?, span(rest, skip_value)?));
+            header.pairs.push((&span(&mut cursor, &text)?[LEN_BYTES..], span(&mut cursor, &value)?));
         }
         for _ in 0..tensors {
-            let name = take_text(&mut { *rest })?;
-            header.infos.insert(name, span(rest, skip_info)?);
-            take_u64(rest)?;
+            let start = cursor.position() as usize;
+            let name = &span(&mut cursor, &text)?[LEN_BYTES..];
+            dimensions_and_type(&mut cursor)?;
+            header.infos.insert(name, &bytes[start..cursor.position() as usize]);
+            cursor.u64()?;
         }
-        Some(header)
+        Ok((header, cursor.position() as usize))
     }
-}
-
-/// What `skip` skips.
-fn span<'a>(rest: &mut &'a [u8], skip: impl FnOnce(&mut &'a [u8]) -> Option<()>) -> Option<&'a [u8]> {
-    let before = *rest;
-    skip(rest)?;
-    before.get(..before.len() - rest.len())
-}
-
-fn take_u32(rest: &mut &[u8]) -> Option<u32> {
-    let (bytes, tail) = rest.split_first_chunk()?;
-    *rest = tail;
-    Some(u32::from_le_bytes(*bytes))
-}
-
-fn take_u64(rest: &mut &[u8]) -> Option<u64> {
-    let (bytes, tail) = rest.split_first_chunk()?;
-    *rest = tail;
-    Some(u64::from_le_bytes(*bytes))
-}
-
-fn take_bytes<'a>(rest: &mut &'a [u8], len: u64) -> Option<&'a [u8]> {
-    rest.split_off(..usize::try_from(len).ok()?)
-}
-
-fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let len = take_u64(rest)?;
-    take_bytes(rest, len)
-}
-
-fn skip_value(rest: &mut &[u8]) -> Option<()> {
-    let value_type = take_u32(rest)?;
-    skip_typed(rest, value_type, ARRAY_DEPTH_MAX)
-}
-
-fn skip_typed(rest: &mut &[u8], value_type: u32, depth_left: u32) -> Option<()> {
-    match (value_type, value_bytes(value_type)) {
-        (_, Some(width)) => take_bytes(rest, width).map(drop),
-        (VALUE_STRING, _) => take_text(rest).map(drop),
-        (VALUE_ARRAY, _) => {
-            let (element_type, elements) = (take_u32(rest)?, take_u64(rest)?);
-            if let Some(width) = value_bytes(element_type) {
-                return take_bytes(rest, elements.checked_mul(width)?).map(drop);
-            }
-            let depth_left = depth_left.checked_sub(1)?;
-            (0..elements).try_for_each(|_| skip_typed(rest, element_type, depth_left))
-        }
-        _ => None,
-    }
-}
-
-/// A tensor's info up to its offset: name, dimensions, type.
-fn skip_info(rest: &mut &[u8]) -> Option<()> {
-    take_text(rest)?;
-    let dims = take_u32(rest)?;
-    take_bytes(rest, u64::from(dims) * 8 + 4).map(drop)
 }
 
 /// The info of a part up to its offset.
@@ -167,33 +128,14 @@ fn new_info(spec: &TensorSpec) -> Result<Vec<u8>, CannotRebuild> {
     Ok(info)
 }
 
-/// The `ggml_type` of a dtype.
-fn type_code(dtype: &Dtype) -> Option<u32> {
-    let plain = match dtype {
-        Dtype::Gguf(quantized) => return Some(quantized.code()),
-        Dtype::Plain(plain) => plain,
-    };
-    Some(match plain {
-        Plain::F32 => 0,
-        Plain::F16 => 1,
-        Plain::I8 => 24,
-        Plain::I16 => 25,
-        Plain::I32 => 26,
-        Plain::I64 => 27,
-        Plain::F64 => 28,
-        Plain::BF16 => 30,
-        _ => return None,
-    })
-}
-
 /// The alignment that the metadata set.
 fn alignment(pairs: &[(&[u8], &[u8])]) -> Option<u64> {
-    let Some(&(_, mut value)) = pairs.iter().find(|(key, _)| *key == ALIGNMENT_KEY) else {
+    let Some((_, value)) = pairs.iter().find(|(key, _)| *key == ALIGNMENT_KEY) else {
         return Some(ALIGNMENT_DEFAULT);
     };
-    let value_type = take_u32(&mut value)?;
-    let alignment = take_u32(&mut value)?;
-    (value_type == VALUE_U32 && alignment.is_power_of_two()).then_some(u64::from(alignment))
+    let (value_type, value) = value.split_first_chunk()?;
+    let alignment = u32::from_le_bytes(value.try_into().ok()?);
+    (u32::from_le_bytes(*value_type) == VALUE_U32 && alignment.is_power_of_two()).then_some(u64::from(alignment))
 }
 
 fn write(
@@ -241,7 +183,7 @@ fn write(
 mod tests {
     use super::*;
     use crate::format::rebuild::testing::{Cut, all, data, merge};
-    use crate::tensor::Quantized;
+    use crate::tensor::{Dtype, Plain, Quantized};
 
     fn text(text: &str) -> Vec<u8> {
         [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
@@ -325,10 +267,9 @@ mod tests {
         let file = data!("models/gguf-plain.gguf");
         let index = file.index("token_embd.weight");
         let part = TensorSpec { dtype: &Dtype::Gguf(Quantized::Q4_0), ..file.specs()[index] };
-        let mut info = &new_info(&part).expect("a type of GGUF")[..];
-        assert_eq!(take_text(&mut info), Some(&b"token_embd.weight"[..]));
-        assert_eq!([take_u32(&mut info), take_u32(&mut { &info[16..] })], [Some(2), Some(2)]);
-        assert_eq!([take_u64(&mut info), take_u64(&mut info)], [Some(24), Some(32)]);
+        let info = new_info(&part).expect("a type of GGUF");
+        let expected = [&text("token_embd.weight")[..], &[2, 0, 0, 0], &24_u64.to_le_bytes(), &32_u64.to_le_bytes()];
+        assert_eq!(info, [&expected.concat()[..], &[2, 0, 0, 0]].concat());
         assert!(new_info(&TensorSpec { dtype: &Plain::U8.into(), ..part }).is_err());
     }
 
