@@ -293,6 +293,8 @@ fn a_merge_in_memory_and_one_in_a_linked_work_tree() {
     let tree = repo.git(&["merge-tree", "--write-tree", "main", "side"]).ok();
     let blob = repo.blob(tree.text().trim(), FILE);
     assert!(is_manifest(&blob));
+    repo.git(&["clone", "-q", "--bare", ".", "../bare.git"]).ok();
+    assert_eq!(env.at("bare.git").git(&["merge-tree", "--write-tree", "main", "side"]).ok().text(), tree.text());
     repo.git(&["worktree", "add", "-q", "../linked", "main", "--force"]).ok();
     let linked = env.at("linked");
     linked.git(&["merge", "-q", "--no-edit", "side"]).ok();

@@ -99,6 +99,7 @@ seed_merges() {
 # seed_rebuild FILE...: two versions of each file, what to take of them before them.
 seed_rebuild() {
     for file in "$@"; do
+        [ -f "$file" ] || continue
         size=$(wc -c < "$file")
         [ "$size" -lt 70000 ] || continue
         {
