@@ -29,9 +29,18 @@ pub struct Args {
     /// Write the tensor's bytes as they are, without a header.
     #[arg(long)]
     raw: bool,
+
+    /// Write over a file that is there.
+    #[arg(short, long, requires = "output")]
+    force: bool,
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
+    if let Some(path) = args.output.as_ref().filter(|path| !args.force && path.symlink_metadata().is_ok()) {
+        return Err(
+            Error::failed(format!("`{}` is there already", path.display())).hint("write over it with `--force`")
+        );
+    }
     let model = find::find(&args.model)?;
     let tensor = model.tensor(&args.tensor).map_err(|error| explain(error, &args))?;
     if args.output.is_none() && io::stdout().is_terminal() {

@@ -24,14 +24,26 @@ pub fn export(context: &Context, manifest: &Manifest, to: &Path, progress: &dyn 
     })
 }
 
-/// Writes a file that appears when `write` has written all of it.
+/// Writes a file that appears when `write` has written all of it. What a link points to is written, not the link.
 ///
 /// # Errors
-/// Those of `write`, and a place that cannot be written.
+/// Those of `write`, and a place that cannot be written, or that has a pipe or a device.
 pub fn write_whole<E: From<io::Error>>(
     to: &Path,
     write: impl FnOnce(&std::fs::File) -> Result<(), E>,
 ) -> Result<(), E> {
+    let linked;
+    let to = match to.symlink_metadata() {
+        Ok(metadata) if metadata.is_symlink() => {
+            linked = to.canonicalize()?;
+            &linked
+        }
+        _ => to,
+    };
+    // Renamed onto a device, the file would take its place.
+    if to.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(io::Error::other("it is there already, and is no regular file").into());
+    }
     let name = to.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let folder = open_folder(folder)?;
