@@ -4,14 +4,16 @@ use std::ffi::OsString;
 
 use crate::error::{Error, Kind, Result};
 use crate::git::{Git, revision, shown};
+use crate::manifest::Manifest;
 use crate::merge::conflict_table;
 use crate::merge::resolve::{self, Opened, ResolveError, Resolved};
 use crate::merge::rules::{Decision, RulesError};
 use crate::merge::state::{self, State};
 use crate::progress::Progress;
 use crate::ui::{Ui, count};
-use crate::worktree::Context;
+use crate::worktree::loose::Loose;
 use crate::worktree::put::{self, PutError};
+use crate::worktree::{Context, models};
 
 /// Decide about tensors that a merge has left in conflict.
 ///
@@ -37,6 +39,10 @@ pub struct Args {
     /// Forget all decisions about the file.
     #[arg(long, conflicts_with_all = ["take", "tensors"])]
     abort: bool,
+
+    /// Write over a file that was edited since the merge.
+    #[arg(short, long, conflicts_with = "list")]
+    force: bool,
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
@@ -46,11 +52,15 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     }
     let Some(path) = &args.path else { return Ok(()) };
     let git_path = revision::path_from_top(&context.repo, path)?;
+    let _lock = state::lock(&context.repo).map_err(ResolveError::Io)?;
     let state = State::load(&context.repo, &git_path);
     let state = match state {
         Some(state) if state.is_open(&context.repo)? => state,
         _ => return Err(nothing_open(&context, &git_path)?),
     };
+    if !args.force && !is_untouched(&context, &state, ui)? {
+        return Err(edited(&git_path));
+    }
     if args.abort {
         return abort(&context, state, ui);
     }
@@ -72,17 +82,45 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     Ok(())
 }
 
-/// Puts the file in place, stages it if nothing is open, and writes down what is.
+/// Whether the file in the work tree is as the merge, or the last decision, has left it; or is not there.
+fn is_untouched(context: &Context, state: &State, ui: &Ui) -> Result<bool> {
+    let path = state.path.as_bytes();
+    let Some(file) = context.file_path(path).filter(|file| file.symlink_metadata().is_ok()) else { return Ok(true) };
+    if let Some(text) = models::manifest_in_place(context, path) {
+        return Ok(state.results.contains(&context.repo.hash_blob(&text)?.to_string()));
+    }
+    let Ok(expected) = Manifest::parse(&context.repo.blob(State::blob(state.result())?)?) else { return Ok(true) };
+    let there = match Loose::open(&file, context.settings.workers, ui) {
+        Ok(there) => there.manifest,
+        Err(error) => return Err(Error::failed(format!("cannot read `{}`: {error}", shown(path)))),
+    };
+    let is_stored_alike = (there.size, there.tensors()) == (expected.size, expected.tensors());
+    Ok(is_stored_alike && there.objects().eq(expected.objects()))
+}
+
+fn edited(path: &[u8]) -> Error {
+    let name = shown(path);
+    Error::from(ResolveError::Edited)
+        .hint(format!("`git add {name}` if the file is what you want to have"))
+        .hint("`--force` writes over it")
+}
+
+/// Writes down what is open, puts the file in place, and stages it if nothing is.
 fn write(context: &Context, state: &State, resolved: &Resolved, ui: &Ui) -> Result {
     let path = state.path.as_bytes();
     let text = resolved.manifest.print();
-    let blob = put::put(context, path, &text, state.open.is_empty(), ui)?;
-    if state.open.is_empty() {
-        state.remove(&context.repo);
-        return Ok(());
+    let is_decided = state.open.is_empty();
+    if !is_decided {
+        // First, so that whatever happens then, what is open is known.
+        let mut state = state.clone();
+        state.results.push(context.repo.hash_blob(&text)?.to_string());
+        state.save(&context.repo).map_err(ResolveError::Io)?;
     }
-    let state = State { result: blob.to_string(), ..state.clone() };
-    state.save(&context.repo).map_err(|error| ResolveError::Io(error).into())
+    put::put(context, path, &text, is_decided, ui)?;
+    if is_decided {
+        state.remove(&context.repo);
+    }
+    Ok(())
 }
 
 fn abort(context: &Context, state: State, ui: &Ui) -> Result {
@@ -112,10 +150,13 @@ fn nothing_open(context: &Context, path: &[u8]) -> Result<Error> {
     let unmerged = Git::new(["ls-files", "--unmerged", "-z"]).output()?;
     let is_unmerged = unmerged.split(|&byte| byte == 0).any(|entry| entry.ends_with(&[b"\t", path].concat()));
     let error = Error::failed(format!("nothing in `{name}` is left to decide"));
-    Ok(if is_unmerged {
+    let has_both = context.repo.index_blob(path).is_some() && context.repo.their_index_blob(path).is_some();
+    Ok(if is_unmerged && has_both {
         error.hint(format!(
             "git has it in conflict, but not tensor by tensor: `git checkout --ours {name}` or `--theirs`"
         ))
+    } else if is_unmerged {
+        error.hint(format!("only one side has the file: `git add {name}` keeps it, `git rm {name}` deletes it"))
     } else if state::open(&context.repo)?.is_empty() {
         error.hint("`git model resolve --list` lists what is in conflict: nothing now")
     } else {
@@ -145,14 +186,17 @@ impl From<ResolveError> for Error {
                 Self::new(Kind::Usage, message).hint(format!("strategies are: {}", Decision::names().join(", ")))
             }
             ResolveError::Rules(_) => Self::new(Kind::Usage, message),
+            ResolveError::Undecided { why, .. } => why.into_iter().fold(Self::failed(message), Self::hint),
             ResolveError::WholeOnly => Self::failed(message).hint("`--take ours` or `--take theirs`"),
             ResolveError::Git(error) => error.into(),
             ResolveError::Merge(error) if error.is_missing() => {
                 Self::failed(message).hint("fetch the missing objects; `git model fsck` lists what is missing")
             }
-            ResolveError::Settings(_) | ResolveError::Merge(_) | ResolveError::Manifest(_) | ResolveError::Io(_) => {
-                Self::failed(message)
-            }
+            ResolveError::Settings(_)
+            | ResolveError::Merge(_)
+            | ResolveError::Manifest(_)
+            | ResolveError::Edited
+            | ResolveError::Io(_) => Self::failed(message),
         }
     }
 }

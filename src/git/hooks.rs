@@ -19,7 +19,8 @@ use super::{Git, GitError, git_version};
 use crate::atomic_file::{AtomicFile, mode_by_umask, open_folder, sync_folder};
 
 /// The events we have hooks for.
-pub const EVENTS: [&str; 5] = ["post-checkout", "post-merge", "pre-commit", "pre-merge-commit", "prepare-commit-msg"];
+pub const EVENTS: [&str; 6] =
+    ["post-checkout", "post-merge", "pre-applypatch", "pre-commit", "pre-merge-commit", "prepare-commit-msg"];
 
 const SHIM: &str = include_str!("../../hooks/shim.sh");
 const SHIM_MARK: &str = "# git-model hook shim ";

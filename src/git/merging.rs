@@ -6,8 +6,8 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use super::revision::{Named, look_up};
-use super::{BlobId, GitError, Repo};
+use super::revision::{self, Named, look_up};
+use super::{BlobId, Git, GitError, Repo};
 
 /// Each ref that may be there, and what of it is merged: a revert merges the parent.
 const REFS: [(&str, &str); 4] =
@@ -49,15 +49,23 @@ pub fn blobs(repo: &Repo, path: &[u8]) -> Result<Vec<BlobId>, GitError> {
     Ok(blobs)
 }
 
-/// The blob that `HEAD` has at `path`.
+/// The blobs of a conflict at `path` that was ended by `git add`. The index remembers them until it is read from a commit.
 ///
 /// # Errors
 /// Git cannot be asked.
-pub fn head_blob(path: &[u8]) -> Result<Option<BlobId>, GitError> {
-    Ok(match look_up(&named("HEAD", path))? {
-        Some(Named::Blob(id)) => Some(id),
-        _ => None,
-    })
+pub fn forgotten_blobs(path: &[u8]) -> Result<Vec<BlobId>, GitError> {
+    let pathspec = OsString::from_vec([b":(top,literal)", path].concat());
+    let listed = Git::new(["ls-files", "--resolve-undo", "-z", "--"]).arg(pathspec).output()?;
+    let blob = |line: &[u8]| std::str::from_utf8(line.split(|&byte| byte == b' ').nth(1)?).ok()?.parse().ok();
+    Ok(listed.split(|&byte| byte == 0).filter_map(blob).collect())
+}
+
+/// The commit that `HEAD` is at; none if there is none yet.
+///
+/// # Errors
+/// Git cannot be asked.
+pub fn head() -> Result<Option<String>, GitError> {
+    Ok(revision::commit("HEAD".as_ref())?.map(|commit| commit.to_string()))
 }
 
 /// Whether a rebase is stopped.

@@ -229,7 +229,11 @@ fn join(store: &Store, versions: &Versions<'_>, executed: &Executed) -> Result<R
             Origin::Taken(Version::Theirs, at) => rebuild::Origin::Theirs(at),
             Origin::Computed { ours, crc32, .. } => rebuild::Origin::New { ours, crc32 },
             Origin::Taken(Version::Base, _) => {
-                let Some(ours) = versions.ours.tensors().iter().position(|ours| ours.name == tensor.name) else {
+                let ours = versions.ours.tensors();
+                let by_name = ours.iter().position(|ours| ours.name == tensor.name);
+                // We may have renamed it.
+                let ours = by_name.or_else(|| ours.iter().position(|ours| ours.sha256 == tensor.sha256));
+                let Some(ours) = ours else {
                     return Ok(Err(format!("tensor `{}` of the common version is not in ours", tensor.name)));
                 };
                 let bytes = reader.read_object_by_id(&tensor.sha256)?;

@@ -3,11 +3,11 @@
 use std::io;
 
 use super::rules::{Decision, RulesError, Version, matcher};
-use super::settings::{self, SettingsError};
+use super::settings::SettingsError;
 use super::state::{Open, State};
 use super::three_way::Conflict;
 use super::{MergeError, Merged, Versions};
-use crate::git::{BlobId, GitError, Repo};
+use crate::git::{GitError, Repo};
 use crate::manifest::{Manifest, ParseError};
 use crate::progress::Progress;
 use crate::store::Store;
@@ -38,6 +38,17 @@ pub enum ResolveError {
     /// A version is no manifest.
     #[error("a version of the file cannot be read: {0}")]
     Manifest(#[from] ParseError),
+    /// The strategy has no result for any of the tensors.
+    #[error("`{strategy}` decides nothing here")]
+    Undecided {
+        /// The strategy.
+        strategy: String,
+        /// Why not, tensor by tensor.
+        why: Vec<String>,
+    },
+    /// The file has been edited since.
+    #[error("the file is not as the merge has left it")]
+    Edited,
     /// The file as a whole is in conflict, and only a side can be taken.
     #[error("the file can only be taken from one side")]
     WholeOnly,
@@ -59,10 +70,8 @@ impl Opened {
     /// # Errors
     /// Blobs that cannot be had, or are no manifests.
     pub fn read(repo: &Repo, state: &State) -> Result<Self, ResolveError> {
-        let manifest = |name: &str| -> Result<Manifest, ResolveError> {
-            let blob: BlobId = name.parse()?;
-            Ok(Manifest::parse(&repo.blob(blob)?)?)
-        };
+        let manifest =
+            |name: &str| -> Result<Manifest, ResolveError> { Ok(Manifest::parse(&repo.blob(State::blob(name)?)?)?) };
         Ok(Self {
             base: state.base.as_deref().map(manifest).transpose()?,
             ours: manifest(&state.ours)?,
@@ -107,9 +116,17 @@ pub fn resolve(
         return Err(ResolveError::NoMatch { pattern: pattern.unwrap_or("*").into(), open: names });
     }
     state.decisions.extend(decided.iter().map(|name| (globset::escape(name), strategy.to_owned())));
+    let before = state.open.len();
     let resolved = again(repo, (store, workers), state, progress)?;
-    let left = |name: &&&String| state.open.iter().all(|open| open.tensor.as_ref() != Some(**name));
-    let decided = decided.iter().filter(left).count();
+    let decided = before.saturating_sub(state.open.len());
+    if decided == 0 {
+        let is_meant = |open: &&Open| open.tensor.as_ref().is_none_or(|tensor| matcher.is_match(tensor));
+        let why = state.open.iter().filter(is_meant).map(|open| match &open.tensor {
+            Some(tensor) => format!("{tensor}: {}", open.why),
+            None => open.why.clone(),
+        });
+        return Err(ResolveError::Undecided { strategy: strategy.into(), why: why.collect() });
+    }
     Ok(Resolved { decided, ..resolved })
 }
 
@@ -124,7 +141,7 @@ pub fn again(
     progress: &dyn Progress,
 ) -> Result<Resolved, ResolveError> {
     let opened = Opened::read(repo, state)?;
-    let mut rules = settings::rules(repo)?;
+    let mut rules = state.rules.rules()?;
     for (pattern, strategy) in &state.decisions {
         rules.decided(pattern, Decision::parse(strategy)?)?;
     }

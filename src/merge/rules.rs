@@ -139,7 +139,17 @@ impl Rules {
             text.parse().map_err(|error: toml_edit::TomlError| RulesError::Syntax(error.to_string()))?;
         let Some(merge) = document.get("merge") else { return Ok(Self::default()) };
         let merge = merge.as_table().ok_or_else(|| RulesError::Form("`merge` must be a table".into()))?;
-        let default = if merge.contains_key("strategy") { decision(merge, "[merge]")? } else { Decision::Conflict };
+        let stray = merge.iter().map(|(key, _)| key).find(|&key| key != "rule");
+        let default = match (merge.contains_key("strategy"), stray) {
+            (true, _) => decision(merge, "[merge]")?,
+            (false, None) => Decision::Conflict,
+            (false, Some(key)) => {
+                return Err(RulesError::Form(format!(
+                    "`{key}` in `[merge]` belongs to nothing: there may be a `strategy = \"name\"` with its parameters, and \
+                     `[[merge.rule]]`"
+                )));
+            }
+        };
         let mut rules = Vec::new();
         if let Some(listed) = merge.get("rule") {
             let listed = listed.as_array_of_tables();
@@ -165,6 +175,15 @@ impl Rules {
     pub fn decide(&self, tensor: &str) -> &Decision {
         let rule = self.rules.iter().rev().find(|(pattern, _)| pattern.is_match(tensor));
         self.made(tensor).unwrap_or_else(|| rule.map_or(&self.default, |(_, decision)| decision))
+    }
+
+    /// What decides about tensors that come from one side together: the last decision, or else the last rule, that one of
+    /// their names matches.
+    pub fn decide_together<'n>(&self, tensors: impl Iterator<Item = &'n str> + Clone) -> &Decision {
+        let is_meant = |pattern: &GlobMatcher| tensors.clone().any(|tensor| pattern.is_match(tensor));
+        let last = |rules: &'_ [(GlobMatcher, Decision)]| rules.iter().rposition(|(pattern, _)| is_meant(pattern));
+        let made = last(&self.made).map(|at| &self.made[at].1);
+        made.or_else(|| last(&self.rules).map(|at| &self.rules[at].1)).unwrap_or(&self.default)
     }
 
     /// What somebody has decided about the tensor of this name.
@@ -269,6 +288,9 @@ mod tests {
             ("[[merge.rule]]\nstrategy = \"ours\"\n", "tensors"),
             ("[[merge.rule]]\ntensors = \"[\"\nstrategy = \"ours\"\n", "pattern `[`"),
             ("[[merge.rule]]\ntensors = \"*\"\n", "strategy"),
+            ("[merge]\nstrtegy = \"ties\"\n", "`strtegy` in `[merge]` belongs to nothing"),
+            ("[merge]\ndensity = 0.5\n", "`density` in `[merge]` belongs to nothing"),
+            ("[[merge.rules]]\ntensors = \"*\"\nstrategy = \"ours\"\n", "`rules` in `[merge]` belongs to nothing"),
             ("merge = 3\n", "table"),
             ("[merge\n", "TOML parse error"),
         ];

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use serde::{Deserialize, Serialize};
+
 use super::rules::{Decision, Rules, RulesError};
 use crate::git::{BlobId, GitError, Repo, revision};
 
@@ -17,7 +19,7 @@ pub enum SettingsError {
     #[error("{place}: {source}")]
     Rules {
         /// Where it stands.
-        place: &'static str,
+        place: String,
         /// What is wrong with it.
         source: RulesError,
     },
@@ -29,27 +31,53 @@ pub enum SettingsError {
     Git(#[from] GitError),
 }
 
-/// The rules for merges in `repo`: those of one command before those of the repository.
-///
-/// The file is the one in the work tree, or that of `HEAD` where there is none.
-///
-/// # Errors
-/// Rules that cannot be read or followed.
-pub fn rules(repo: &Repo) -> Result<Rules, SettingsError> {
-    let one = |text: &str, place| {
-        Decision::parse(text).map(Rules::all).map_err(|source| SettingsError::Rules { place, source })
-    };
-    if let Ok(text) = std::env::var(VARIABLE)
-        && !text.trim().is_empty()
-    {
-        return one(&text, VARIABLE);
+/// The text of rules, and where it stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Source {
+    /// There are none.
+    #[default]
+    Nowhere,
+    /// For one merge, in this variable or this setting.
+    Once(String, String),
+    /// In the repository's file.
+    File(String),
+}
+
+impl Source {
+    /// The rules for merges in `repo`: those of one command before those of the repository.
+    ///
+    /// The file is the one in the work tree, or that of `HEAD` where there is none.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn find(repo: &Repo) -> Result<Self, SettingsError> {
+        if let Ok(text) = std::env::var(VARIABLE)
+            && !text.trim().is_empty()
+        {
+            return Ok(Self::Once(VARIABLE.into(), text));
+        }
+        if let Some(text) = repo.config_string(KEY) {
+            return Ok(Self::Once(KEY.into(), text));
+        }
+        let text = file(repo)?;
+        Ok(text.map_or(Self::Nowhere, |text| Self::File(String::from_utf8_lossy(&text).into_owned())))
     }
-    if let Some(text) = repo.config_string(KEY) {
-        return one(&text, KEY);
+
+    /// The rules.
+    ///
+    /// # Errors
+    /// Rules that cannot be followed.
+    pub fn rules(&self) -> Result<Rules, SettingsError> {
+        let failed = |place: &str| {
+            let place = place.to_owned();
+            |source| SettingsError::Rules { place, source }
+        };
+        match self {
+            Self::Nowhere => Ok(Rules::default()),
+            Self::Once(place, text) => Decision::parse(text).map(Rules::all).map_err(failed(place)),
+            Self::File(text) => Rules::parse(text).map_err(failed(FILE)),
+        }
     }
-    let Some(text) = file(repo)? else { return Ok(Rules::default()) };
-    let text = String::from_utf8_lossy(&text);
-    Rules::parse(&text).map_err(|source| SettingsError::Rules { place: FILE, source })
 }
 
 fn file(repo: &Repo) -> Result<Option<Vec<u8>>, SettingsError> {

@@ -1,13 +1,15 @@
 //! What a merge has left to decide, kept in `model-merge/` of the work tree's git directory until it is decided.
 //!
-//! One file of JSON for each path, named by the BLAKE3 of the path. It names the three versions and the result by their
+//! One file of JSON for each path, named by the BLAKE3 of the path. It names the three versions and the results by their
 //! blobs, so that decisions can be made after git has forgotten the versions (`git add` on a file in conflict).
 //!
-//! What is written there is still open as long as git's index has the very result that the merge has left: whoever has
-//! put another version there has decided. A merge that was given up leaves its file behind; it is told from one that is
-//! open by what is being merged now.
+//! What is written there is still open as long as git's index has a result that the merge has left, or the conflict:
+//! whoever has put another version there has decided. A merge that was given up leaves its file behind; it is told from
+//! one that is open by the conflict that git's index remembers (for `git checkout --merge`) until the next commit, also
+//! where git itself does not know that it is merging: after `git merge --squash`, `cherry-pick -n`, `stash pop`.
 
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -15,11 +17,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Merged;
+use super::settings::Source;
 use crate::atomic_file::{AtomicFile, mode_by_umask, open_folder};
 use crate::git::{BlobId, GitError, Repo, merging};
 use crate::id::BlockId;
 
 const FOLDER: &str = "model-merge";
+const EXTENSION: &str = "json";
+const LOCK: &str = "lock";
 
 /// A path with decisions to be made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,8 +37,13 @@ pub struct State {
     pub ours: String,
     /// See `base`.
     pub theirs: String,
-    /// The blob that the merge has left.
-    pub result: String,
+    /// The blob that the merge has left, and then each that a decision has left.
+    pub results: Vec<String>,
+    /// The commit that was merged into; none if there was none yet.
+    pub head: Option<String>,
+    /// The rules of that merge.
+    #[serde(default)]
+    pub rules: Source,
     /// What has been decided: patterns of names, each with a strategy and its parameters.
     pub decisions: Vec<(String, String)>,
     /// What is open.
@@ -123,15 +133,17 @@ impl State {
             return Ok(repo.index_blob(path).is_some_and(|ours| ours.to_string() == self.ours)
                 || repo.their_index_blob(path).is_some_and(|theirs| theirs.to_string() == self.theirs));
         };
-        if staged.to_string() != self.result {
+        if !self.results.contains(&staged.to_string()) || self.head != merging::head()? {
             return Ok(false);
         }
-        let merged = merging::blobs(repo, path)?;
-        if !merged.is_empty() {
-            return Ok(merged.iter().any(|theirs| theirs.to_string() == self.theirs));
-        }
-        // `git stash pop` leaves no trace but the index.
-        Ok(merging::head_blob(path)?.is_none_or(|head| head != staged))
+        let was_in_conflict = |theirs: &BlobId| theirs.to_string() == self.theirs;
+        Ok(merging::blobs(repo, path)?.iter().any(was_in_conflict)
+            || merging::forgotten_blobs(path)?.iter().any(was_in_conflict))
+    }
+
+    /// The blob that the merge, or the last decision, has left.
+    pub fn result(&self) -> &str {
+        self.results.last().map_or(&self.ours, |result| result)
     }
 
     /// The blob of a version.
@@ -143,16 +155,37 @@ impl State {
     }
 }
 
-/// Everything that is open.
+/// Keeps others from deciding until it is dropped.
 ///
 /// # Errors
-/// Git cannot say what is being merged.
+/// Those of the file system.
+pub fn lock(repo: &Repo) -> io::Result<File> {
+    let folder = folder(repo);
+    fs::create_dir_all(&folder)?;
+    let file = File::options().write(true).create(true).truncate(false).open(folder.join(LOCK))?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Everything that is open. What merges before the last commit have left behind is forgotten.
+///
+/// # Errors
+/// Git cannot say what is being merged; what is written down cannot be read.
 pub fn open(repo: &Repo) -> Result<Vec<State>, GitError> {
     let Ok(entries) = fs::read_dir(folder(repo)) else { return Ok(Vec::new()) };
     let mut open = Vec::new();
-    for state in entries.filter_map(|entry| read(&entry.ok()?.path())) {
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        if path.extension() != Some(OsStr::new(EXTENSION)) {
+            continue;
+        }
+        let state = read(&path).ok_or_else(|| GitError::Read {
+            what: format!("what a merge has left to decide, in `{}`", path.display()),
+            why: "it is damaged; delete it when all models are as they should be".into(),
+        })?;
         if state.is_open(repo)? {
             open.push(state);
+        } else if state.head != merging::head()? {
+            state.remove(repo);
         }
     }
     open.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
@@ -172,5 +205,5 @@ fn file(repo: &Repo, path: &[u8]) -> PathBuf {
 }
 
 fn file_name(path: &[u8]) -> String {
-    format!("{}.json", BlockId::of(path))
+    format!("{}.{EXTENSION}", BlockId::of(path))
 }

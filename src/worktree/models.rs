@@ -113,6 +113,8 @@ pub fn unmaterialized(context: &Context, paths: &[OsString]) -> Result<Vec<Pendi
             pending.push(Pending { manifest: context.repo.hash_blob(&text)?, path: model.path });
         }
     }
+    // A file in conflict is listed once for each side.
+    pending.dedup();
     Ok(pending)
 }
 

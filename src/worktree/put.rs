@@ -84,10 +84,47 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn stage(path: &[u8], id: BlobId) -> Result<(), GitError> {
     let pathspec = OsString::from_vec([b":(top,literal)", path].concat());
     let staged = Git::new(["ls-files", "--stage", "-z", "--"]).arg(pathspec).output()?;
-    let mode = staged.split(|&byte| byte == b' ').next().filter(|mode| !mode.is_empty()).unwrap_or(b"100644");
+    let mode = merged_mode(&staged);
     // A line with mode 0 removes all stages there are.
     let zero = "0".repeat(id.to_string().len());
     let mut input = [format!("0 {zero}\t").as_bytes(), path, b"\0"].concat();
-    input.extend([mode, format!(" {id} 0\t").as_bytes(), path, b"\0"].concat());
+    input.extend([mode.as_slice(), format!(" {id} 0\t").as_bytes(), path, b"\0"].concat());
     Git::new(["update-index", "-z", "--index-info"]).output_with_input(&input).map(drop)
+}
+
+/// The mode of a file whose entries `git ls-files --stage -z` has listed: `<mode> <blob> <stage>\t<path>`. Of a file in
+/// conflict, the one that one side has changed.
+fn merged_mode(listed: &[u8]) -> Vec<u8> {
+    let mut modes = [None; 4];
+    for line in listed.split(|&byte| byte == 0) {
+        let mut words = line.split(|byte| b" \t".contains(byte));
+        if let (Some(mode), Some(&[stage])) = (words.next(), words.nth(1)) {
+            modes[usize::from(stage - b'0') % modes.len()] = Some(mode);
+        }
+    }
+    let [merged, base, ours, theirs] = modes;
+    let one_sided = if ours == base { theirs.or(ours) } else { ours.or(theirs) };
+    merged.or(one_sided).or(base).unwrap_or(b"100644").to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_that_one_side_has_changed_is_taken() {
+        let merged = |modes: [&str; 3]| {
+            let lines = (1..).zip(modes).filter(|(_, mode)| !mode.is_empty());
+            let lines: String = lines.map(|(stage, mode)| format!("{mode} abc {stage}\tfile 1\0")).collect();
+            String::from_utf8(merged_mode(lines.as_bytes())).expect("text")
+        };
+        let (plain, executable) = ("100644", "100755");
+        assert_eq!(merged([plain, plain, executable]), executable);
+        assert_eq!(merged([plain, executable, plain]), executable);
+        assert_eq!(merged([executable, plain, executable]), plain);
+        assert_eq!(merged(["", executable, plain]), executable);
+        assert_eq!(merged([plain, "", plain]), plain);
+        assert_eq!(merged(["", "", ""]), plain);
+        assert_eq!(merged_mode(b"100755 abc 0\tfile\0"), executable.as_bytes());
+    }
 }

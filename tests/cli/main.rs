@@ -16,6 +16,7 @@ mod install;
 mod ls_files;
 mod man;
 mod merge;
+mod merge_guard;
 mod merge_params;
 mod merge_tools;
 mod scenarios;

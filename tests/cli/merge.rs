@@ -243,7 +243,7 @@ fn both_sides_add_the_file() {
     let merge = repo.git(&["merge", "--no-edit", "side"]).fails_with(1);
     assert!(merge.stderr.contains("3 tensors in conflict"), "{}", merge.stderr);
     repo.assert_holds(FILE, &layers(&OURS));
-    let ties = repo.model(&["resolve", FILE, "--take", "ties"]).ok();
+    let ties = repo.model(&["resolve", FILE, "--take", "ties"]).fails_with(1);
     assert!(ties.stderr.contains("no common version for `ties`"), "{}", ties.stderr);
     repo.model(&["resolve", FILE, "--take", "linear"]).ok();
     repo.assert_holds(FILE, &layers(&[1.25, 2.25, 3.375]));

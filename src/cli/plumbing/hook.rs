@@ -44,6 +44,8 @@ pub fn run(args: Args, ui: &Ui) -> Result {
             mixed::warnings(&context.repo).unwrap_or_default().iter().for_each(|warning| ui.warn(warning));
             sound(&context, ui)
         }
+        // `git am` and `git rebase --apply` run no other hook before a commit.
+        "pre-applypatch" => nothing_open(&context),
         // `git rebase --continue` leaves out the hooks before a commit.
         "prepare-commit-msg" if merging::is_rebasing(&context.repo) => nothing_open(&context),
         _ => Ok(()),

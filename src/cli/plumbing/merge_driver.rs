@@ -6,10 +6,10 @@ use std::path::Path;
 
 use super::DriverArgs;
 use crate::error::{Error, Kind, Result};
-use crate::git::{self, shown};
+use crate::git::{self, merging, shown};
 use crate::manifest::Manifest;
 use crate::merge::rules::{Decision, Rules};
-use crate::merge::settings::{self, SettingsError};
+use crate::merge::settings::{SettingsError, Source};
 use crate::merge::state::{Open, State};
 use crate::merge::{self, MergeError, Merged, Versions, conflict_table};
 use crate::progress::Progress;
@@ -25,18 +25,48 @@ pub fn run(args: DriverArgs, ui: &Ui) -> Result {
     let texts = [&args.base, &args.ours, &args.theirs].map(std::fs::read);
     let [base, ours, theirs] = texts;
     let (base, our_text, their_text) = (base?, ours?, theirs?);
+    let context = crate::cli::context()?;
+    let is_inner = is_inner(args.marker_size, &args.labels);
+    // A merge in memory leaves nothing to be decided in this work tree.
+    let is_noted = !is_inner && git::caller().as_deref() != Some("merge-tree");
+    let base_manifest = Manifest::parse(&base).ok();
+    let note = |result: &[u8], rules: &Source, open: Vec<Open>| -> Result {
+        if !is_noted {
+            return Ok(());
+        }
+        let blob = |text: &[u8]| context.repo.hash_blob(text).map(|id| id.to_string());
+        let state = State {
+            path: path.into(),
+            base: base_manifest.is_some().then(|| blob(&base)).transpose()?,
+            ours: blob(&our_text)?,
+            theirs: blob(&their_text)?,
+            results: vec![blob(result)?],
+            head: merging::head()?,
+            rules: rules.clone(),
+            decisions: Vec::new(),
+            open,
+        };
+        Ok(state.save(&context.repo)?)
+    };
+    // What stops the merge is a conflict of the whole file for a git that goes on.
+    let stopped = |rules: &Source, error: Error| -> Error {
+        let noted = note(&our_text, rules, vec![Open { tensor: None, why: error.to_string() }]);
+        noted.map_or_else(|error| error, |()| error)
+    };
     let (Ok(ours), Ok(theirs)) = (Manifest::parse(&our_text), Manifest::parse(&their_text)) else {
         let name = shown(path);
         return Err(Error::failed(format!("`{name}` cannot be merged tensor by tensor: one side is no manifest"))
             .hint(format!("choose a side: `git checkout --ours {name}` or `--theirs`, then `git add {name}`")));
     };
-    let base_manifest = Manifest::parse(&base).ok();
-    let context = crate::cli::context()?;
-    let is_inner = is_inner(args.marker_size, &args.labels);
-    let rules = if is_inner { Rules::to_base() } else { settings::rules(&context.repo).map_err(settings_error)? };
+    let (source, rules) = match rules(&context, is_inner) {
+        Ok(found) => found,
+        Err(error) => return Err(stopped(&Source::Nowhere, settings_error(error))),
+    };
     let versions = Versions { base: base_manifest.as_ref(), ours: &ours, theirs: &theirs };
-    let merged = merge::merge(&context.store, context.settings.workers, &versions, &rules, ui)
-        .map_err(|error| merge_error(path, error))?;
+    let merged = match merge::merge(&context.store, context.settings.workers, &versions, &rules, ui) {
+        Ok(merged) => merged,
+        Err(error) => return Err(stopped(&source, merge_error(path, error))),
+    };
     let result = match &merged.whole {
         Some(_) if is_inner && base_manifest.is_some() => base.clone(),
         _ if merged.manifest == ours => our_text.clone(),
@@ -55,21 +85,18 @@ pub fn run(args: DriverArgs, ui: &Ui) -> Result {
     if is_inner {
         return Err(Error::silent(Kind::Failed));
     }
-    // A merge in memory leaves nothing to be decided in this work tree.
-    if git::caller().as_deref() != Some("merge-tree") {
-        let blob = |text: &[u8]| context.repo.hash_blob(text).map(|id| id.to_string());
-        let state = State {
-            path: path.into(),
-            base: base_manifest.is_some().then(|| blob(&base)).transpose()?,
-            ours: blob(&our_text)?,
-            theirs: blob(&their_text)?,
-            result: blob(&result)?,
-            decisions: Vec::new(),
-            open: Open::of(&merged),
-        };
-        state.save(&context.repo)?;
-    }
+    note(&result, &source, Open::of(&merged))?;
     Err(conflicts(&context, path, &versions, &merged, ui))
+}
+
+/// The rules for this merge, and where they stand.
+fn rules(context: &Context, is_inner: bool) -> std::result::Result<(Source, Rules), SettingsError> {
+    if is_inner {
+        return Ok((Source::Nowhere, Rules::to_base()));
+    }
+    let source = Source::find(&context.repo)?;
+    let rules = source.rules()?;
+    Ok((source, rules))
 }
 
 /// Whether git merges two common versions, of which it makes one to merge with. Older versions than 2.44 hand on no names.

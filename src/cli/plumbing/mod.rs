@@ -49,8 +49,10 @@ pub struct DriverArgs {
     /// The size of conflict markers; larger for a merge within a merge.
     marker_size: Option<u32>,
     /// The file's path in the work tree.
+    #[arg(allow_hyphen_values = true)]
     path: Option<OsString>,
     /// Names of the base and the sides; git before 2.44 passes the placeholders as they are.
+    #[arg(allow_hyphen_values = true)]
     labels: Vec<OsString>,
 }
 

@@ -49,7 +49,7 @@ pub fn in_order(
     let (mut planned, mut doubled, mut names) = (Vec::with_capacity(order.len()), Vec::new(), HashSet::new());
     for at in order {
         if let Some(source) = results[at].take().flatten() {
-            let name = tracks[at].name(lists);
+            let name = tracks[at].name_from(lists, &source);
             if names.insert(name.clone()) {
                 planned.push(Planned { name, source });
             } else {

@@ -37,7 +37,9 @@ impl<'a> Planner<'a> {
     /// A conflict, in which the result has what we have; unless somebody has decided about this tensor.
     fn conflict(&mut self, at: usize, track: &Track, why: Why) {
         let conflict = track.conflict(self.lists, why);
-        if let Some(&Decision::Take(version)) = self.rules.made(&conflict.tensor) {
+        if let Some(&Decision::Take(version)) = self.rules.made(&conflict.tensor)
+            && track.can_take(version)
+        {
             return self.settle(at, track.take(version));
         }
         self.conflicts.insert(at, conflict);
@@ -61,10 +63,13 @@ impl<'a> Planner<'a> {
             if !is_changed(Version::Ours) || !is_changed(Version::Theirs) || members.iter().all(is_same) {
                 continue;
             }
-            let decision = self.rules.decide(&tracks[members[0]].any(self.lists).name).clone();
+            let names = members.iter().map(|&at| tracks[at].any(self.lists).name.as_str());
+            let decision = self.rules.decide_together(names).clone();
             for at in members {
                 match decision {
-                    Decision::Take(version) => self.settle(at, tracks[at].take(version)),
+                    Decision::Take(version) if tracks[at].can_take(version) => {
+                        self.settle(at, tracks[at].take(version));
+                    }
                     _ if tracks[at].is_same_on_both(self.lists) => self.settle(at, tracks[at].take(Version::Ours)),
                     _ => self.conflict(at, &tracks[at], Why::Parts),
                 }
@@ -119,7 +124,7 @@ impl<'a> Planner<'a> {
             theirs: theirs_at,
         };
         let why = if let Decision::Take(version) = decision
-            && (version != Version::Base || track.base.is_some())
+            && track.can_take(version)
         {
             return self.settle(at, track.take(version));
         } else if ours.dtype != theirs.dtype {
@@ -153,7 +158,7 @@ impl<'a> Planner<'a> {
     }
 
     /// State of an optimizer that both sides changed follows the weights that it was made with: those in its name, or,
-    /// where it bears none, all of them.
+    /// where it bears none, all of them. Where no weights have changed, it is a tensor like others.
     fn states(&mut self, tracks: &[Track]) {
         let open: Vec<usize> = (0..tracks.len()).filter(|&at| self.results[at].is_none()).collect();
         if open.is_empty() {
@@ -166,21 +171,28 @@ impl<'a> Planner<'a> {
             .collect();
         let all: HashSet<Followed> = weights.iter().filter_map(|&(at, _)| self.followed(at, &tracks[at])).collect();
         for at in open {
-            let name = tracks[at].name(self.lists);
+            let (track, name) = (&tracks[at], tracks[at].name(self.lists));
+            if let Some(&Decision::Take(version)) = self.rules.made(&name)
+                && track.can_take(version)
+            {
+                self.settle(at, track.take(version));
+                continue;
+            }
             let own = weights.iter().filter(|(_, weight)| family::belongs_to(&name, weight));
             let own = own.max_by_key(|(_, weight)| weight.len()).map(|&(weight, _)| weight);
             let followed = match own {
-                Some(weight) => self.followed(weight, &tracks[weight]).unwrap_or(Followed::Ours),
-                None if all.contains(&Followed::Conflict) => Followed::Conflict,
-                None if all.iter().all(|followed| *followed == Followed::Ours) => Followed::Ours,
-                None if all.iter().all(|followed| *followed == Followed::Theirs) => Followed::Theirs,
-                None => Followed::Mixed,
+                Some(weight) => self.followed(weight, &tracks[weight]),
+                None if all.is_empty() => None,
+                None if all.contains(&Followed::Conflict) => Some(Followed::Conflict),
+                None if all.len() == 1 => all.iter().next().copied(),
+                None => Some(Followed::Mixed),
             };
-            match followed {
+            match (followed, track.ours.zip(track.theirs)) {
                 // What was computed has no state; ours is as good a start as theirs.
-                Followed::Ours | Followed::Mixed => self.settle(at, tracks[at].take(Version::Ours)),
-                Followed::Theirs => self.settle(at, tracks[at].take(Version::Theirs)),
-                Followed::Conflict => self.conflict(at, &tracks[at], Why::State),
+                (Some(Followed::Ours | Followed::Mixed), _) => self.settle(at, track.take(Version::Ours)),
+                (Some(Followed::Theirs), _) => self.settle(at, track.take(Version::Theirs)),
+                (Some(Followed::Conflict), _) | (None, None) => self.conflict(at, track, Why::State),
+                (None, Some(places)) => self.both(at, track, places),
             }
         }
     }

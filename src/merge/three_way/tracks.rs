@@ -44,6 +44,14 @@ impl Track {
         self.place(version).map(|at| Source::Taken(version, at))
     }
 
+    /// Whether the result can have this version. What we do not have any more cannot be put back between our tensors.
+    pub const fn can_take(&self, version: Version) -> bool {
+        match version {
+            Version::Base => self.base.is_some() && self.ours.is_some(),
+            Version::Ours | Version::Theirs => true,
+        }
+    }
+
     /// Whether this side has added, changed, renamed or deleted it.
     pub fn is_changed(&self, lists: &Lists<'_>, version: Version) -> bool {
         match (self.tensor(lists, Version::Base), self.tensor(lists, version)) {
@@ -71,6 +79,14 @@ impl Track {
     pub fn is_renamed_twice(&self, lists: &Lists<'_>) -> bool {
         let [base, ours, theirs] = self.names(lists);
         base.is_some() && ours != base && theirs != base && ours != theirs
+    }
+
+    /// Its name where the result comes from `source`: of two new names, the one that was taken.
+    pub fn name_from(&self, lists: &Lists<'_>, source: &Source) -> String {
+        match source {
+            Source::Taken(version, at) if self.is_renamed_twice(lists) => lists.get(*version, *at).name.clone(),
+            _ => self.name(lists),
+        }
     }
 
     /// Its name in the result: the new one, if a side has renamed it.
