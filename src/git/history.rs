@@ -5,6 +5,8 @@ use std::fmt;
 
 use super::{BlobId, Git, GitError, Repo, revision};
 
+pub mod delta;
+pub mod delta_log;
 mod packs;
 pub mod rope;
 pub mod texts;

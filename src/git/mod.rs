@@ -242,6 +242,13 @@ impl Repo {
         self.blob(id).map(Some)
     }
 
+    /// The blob that the commit at `HEAD` has for `path`.
+    pub fn head_blob(&self, path: &[u8]) -> Option<BlobId> {
+        let tree = self.gix.head_tree().ok()?;
+        let entry = tree.lookup_entry(path.split(|&byte| byte == b'/')).ok()??;
+        entry.mode().is_blob().then(|| BlobId(entry.object_id()))
+    }
+
     /// A blob's length, without reading all of it.
     pub fn blob_len(&self, id: BlobId) -> Result<u64, GitError> {
         let header = self.gix.find_header(id.0).map_err(|error| GitError::read(format!("blob {id}"), error))?;

@@ -21,6 +21,7 @@ use crate::git::history::{Commit, CommitId, History};
 use crate::git::{BlobId, GitError};
 use crate::manifest::{BYTES_MAX, Content, Manifest, ParseError, Tensor};
 use crate::progress::Progress;
+use crate::worktree::manifest_deltas;
 
 mod divide;
 mod scout;
@@ -102,7 +103,7 @@ pub fn blame<E: From<BlameError>>(
     progress: &dyn Progress,
     found: &mut Found<'_, E>,
 ) -> Result<Vec<Line>, E> {
-    let source = Source::new(history.repo(), BYTES_MAX);
+    let source = Source::new(history.repo(), manifest_deltas::read(history.repo()), BYTES_MAX);
     with_texts(&source, |mut texts| {
         let (place, blob) = first_place(history, start, path).map_err(E::from)?;
         let text = texts.get(blob).map_err(BlameError::from)?.ok_or(BlameError::NotAModel)?;

@@ -16,10 +16,11 @@ use std::sync::Arc;
 
 use serde_json::Map;
 
-use super::Context;
 use super::source::{Checked, FileSource, Recorder};
+use super::{Context, manifest_deltas};
 use crate::atomic_file::{AtomicFile, open_folder};
 use crate::format::{self, Bytes, Detected, Layout, Malformed, Skeleton, Source};
+use crate::git::BlobId;
 use crate::id::ObjectId;
 use crate::manifest::{Content, Manifest, Tensor};
 use crate::store::{BlockReader, Cut, Ingest, Ingested, ObjectSpec, StoreError};
@@ -135,7 +136,7 @@ fn clean_text(context: &Context, path: &[u8], mut head: Vec<u8>, input: &mut dyn
 fn clean_memory(context: &Context, path: &[u8], bytes: &[u8]) -> Result<Cleaned, CleanError> {
     let plan = Plan::new(&Bytes(bytes))?;
     let stored = store_file(context, path, &plan, &mut &bytes[..])?;
-    stored.finish(plan)
+    Ok(stored.finish(context, path, plan))
 }
 
 fn clean_checked(context: &Context, path: &[u8], file: File, input: &mut dyn Read) -> Result<Cleaned, CleanError> {
@@ -147,7 +148,7 @@ fn clean_checked(context: &Context, path: &[u8], file: File, input: &mut dyn Rea
     let mut checked = Checked::new(input, &evidence);
     let stored = store_file(context, path, &plan, &mut checked)?;
     if stored.is_exact && checked.is_same() && checked.position() == source.len() {
-        return stored.finish(plan);
+        return Ok(stored.finish(context, path, plan));
     }
     clean_spooled(context, path, |spool| stored.write_back(context, spool))
 }
@@ -165,7 +166,7 @@ fn clean_spooled(
     fill(&mut file)?;
     let plan = Plan::new(&FileSource::new(file.try_clone()?)?)?;
     file.seek(SeekFrom::Start(0))?;
-    store_file(context, path, &plan, &mut file)?.finish(plan)
+    Ok(store_file(context, path, &plan, &mut file)?.finish(context, path, plan))
 }
 
 /// How a file is going to be divided.
@@ -209,11 +210,14 @@ struct Stored {
     skeleton: Skeleton,
     /// The input was as long as the plan says.
     is_exact: bool,
+    /// The version before.
+    base: Option<Base>,
 }
 
 /// Stores `input` as planned; whatever its length, all of it.
 fn store_file(context: &Context, path: &[u8], plan: &Plan, input: &mut dyn Read) -> Result<Stored, CleanError> {
-    let base = base_manifest(context, path);
+    let base_text = base_text(context, path);
+    let base = base_text.as_ref().and_then(|(_, text)| Manifest::parse(text).ok());
     let mut ingest = Ingest::new(&context.store, context.settings.workers);
     let mut skeleton = Skeleton::new();
     let opaque = |base| ObjectSpec { word_bytes: 1, cut: Cut::Content, base };
@@ -224,7 +228,7 @@ fn store_file(context: &Context, path: &[u8], plan: &Plan, input: &mut dyn Read)
             Content::Model { .. } => None,
         });
         ingest.object(opaque(base), None, input)?;
-        return Ok(Stored { ingested: ingest.finish()?, skeleton, is_exact });
+        return Ok(Stored { ingested: ingest.finish()?, skeleton, is_exact, base: None });
     };
     let base: HashMap<&str, &Tensor> =
         base.iter().flat_map(|base| base.tensors().iter().map(|tensor| (tensor.name.as_str(), tensor))).collect();
@@ -261,7 +265,7 @@ fn store_file(context: &Context, path: &[u8], plan: &Plan, input: &mut dyn Read)
             ingest.object(opaque(None), None, &mut (&beyond[..]).chain(input))?;
         }
     }
-    Ok(Stored { ingested: ingest.finish()?, skeleton, is_exact })
+    Ok(Stored { ingested: ingest.finish()?, skeleton, is_exact, base: base_text })
 }
 
 fn read_gap(input: &mut dyn Read, len: u64) -> io::Result<Vec<u8>> {
@@ -270,14 +274,18 @@ fn read_gap(input: &mut dyn Read, len: u64) -> io::Result<Vec<u8>> {
     Ok(gap)
 }
 
+/// A blob and its text.
+type Base = (BlobId, Vec<u8>);
+
 /// The manifest that the index has for this path, as the version before.
-fn base_manifest(context: &Context, path: &[u8]) -> Option<Manifest> {
+fn base_text(context: &Context, path: &[u8]) -> Option<Base> {
     let blob = context.repo.index_blob(path)?;
-    Manifest::parse(&context.repo.blob(blob).ok()?).ok()
+    let text = context.repo.blob(blob).ok()?;
+    Manifest::looks_like(&text).then_some((blob, text))
 }
 
 impl Stored {
-    fn finish(self, plan: Plan) -> Result<Cleaned, CleanError> {
+    fn finish(self, context: &Context, path: &[u8], plan: Plan) -> Cleaned {
         let warning = plan.malformed.map(|(format, why)| {
             format!("looks like {format} but cannot be divided into tensors ({why}); it is stored as one piece")
         });
@@ -305,7 +313,11 @@ impl Stored {
         let manifest = Manifest { size: plan.len, content, extra: Map::new() };
         let new_objects = self.ingested.is_new.iter().take(tensors.max(1)).filter(|&&is_new| is_new).count();
         let summary = Summary { tensors, new_objects, stored_bytes: self.ingested.stored_bytes, size: manifest.size };
-        Ok(Cleaned { text: manifest.print(), summary: Some(summary), warning })
+        let text = manifest.print();
+        if tensors > 0 {
+            manifest_deltas::note(context, path, &text, self.base.as_ref());
+        }
+        Cleaned { text, summary: Some(summary), warning }
     }
 
     /// Writes all bytes that were stored, in their order: gaps and objects by turns.

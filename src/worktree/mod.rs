@@ -14,6 +14,7 @@ use crate::store::{Permissions, Store, StoreError};
 pub mod assemble;
 pub mod clean;
 pub mod loose;
+pub mod manifest_deltas;
 pub mod materialize;
 pub mod models;
 pub mod pending;
@@ -62,13 +63,18 @@ impl Context {
     }
 }
 
+/// The folder of a repository's store, which all its work trees share.
+fn store_dir(repo: &Repo) -> PathBuf {
+    repo.common_dir().join("model")
+}
+
 /// The store of a repository, with those of the repositories it borrows from.
 pub fn open_store(repo: &Repo) -> Result<Store, StoreError> {
     let shared = repo.config_string("core.sharedRepository");
     let mut lenders = repo.alternate_object_dirs();
     lenders.extend(Repo::environment_object_dirs());
     Store::open(
-        &repo.common_dir().join("model"),
+        &store_dir(repo),
         lenders.iter().filter_map(|objects| crate::sync::fetch::store_beside(objects)).collect(),
         Permissions::from_shared_repository(shared.as_deref()),
     )

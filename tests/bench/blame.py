@@ -2,18 +2,25 @@
 """Measures `git model blame` on a long history of a model with many tensors, beside `git blame`.
 
 Makes a repository whose one file is a manifest of 60,000 tensors, in 1,000 commits that change five tensors each: once
-as `git fast-import` packs it, once after `git gc`, once with every object loose. Prints for each the wall time, the CPU
-time (user and system) and the peak memory of the whole answer, and when the first line of `--incremental` arrived.
-Standard library only; Linux only.
+as `git fast-import` packs it, once after `git gc`, once with every object loose (`loose`: as if it had come from
+elsewhere, so that git-model knows nothing of it), and once by adding and committing a file of 60,000 tensors of one number
+each, again and again (`added`: every object is loose too, and git-model has noted what changed). Prints for each the wall
+time, the CPU time (user and system) and the peak memory of the whole answer, and when the first line of `--incremental`
+arrived; for `added` also without what git-model has noted, and what `git add` took in the mean. Standard library only;
+Linux only.
 
-Exit code: 0 every limit holds (packed: first line under 1 s, all under 5 s, 256 MiB), 1 one does not.
+Exit code: 0 every limit holds (first line under 1 s, all under 5 s, 256 MiB; not for `loose`), 1 one does not.
 """
 
 import argparse
+import contextlib
 import hashlib
+import json
 import os
 import random
 import shutil
+import statistics
+import struct
 import subprocess
 import sys
 import time
@@ -24,6 +31,11 @@ MODEL = "model.safetensors"
 FIRST_LINE_S = 1.0
 WHOLE_S = 5.0
 MEMORY_MIB = 256
+
+
+def name_of(number):
+    layer, expert = divmod(number, 384)
+    return f"model.layers.{layer}.mlp.experts.{expert // 3}.{('gate', 'up', 'down')[expert % 3]}_proj.weight"
 
 
 def digest(text):
@@ -39,8 +51,7 @@ class Manifest:
         self.text = bytearray(head % (tensors * elements * 2 + 4096, digest("skeleton")))
         self.digests = []
         for number in range(tensors):
-            layer, expert = divmod(number, 384)
-            name = f"model.layers.{layer}.mlp.experts.{expert // 3}.{('gate', 'up', 'down')[expert % 3]}_proj.weight"
+            name = name_of(number)
             self.text += b'\n{"name":"%s","dtype":"BF16","shape":[1024,512],"sha256":"' % name.encode()
             self.digests.append(len(self.text))
             self.text += digest(f"{name} 0") + b'"}\n'
@@ -78,11 +89,43 @@ def make(repo, args):
     git(repo, "reset", "-q", "--mixed", "main")
 
 
+def make_added(repo, args):
+    """The history, as `git add` and `git commit` make it."""
+    subprocess.run(["git", "init", "-q", "-b", "main", repo], check=True)
+    settings = {"gc.auto": "0", "user.name": "Someone", "user.email": "someone@example.org",
+                "filter.model.process": f"'{args.git_model}' filter-process", "filter.model.required": "true"}
+    for key, value in settings.items():
+        git(repo, "config", key, value)
+    (repo / ".gitattributes").write_text("*.safetensors filter=model\n")
+    header = json.dumps({
+        name_of(number): {"dtype": "F32", "shape": [1], "data_offsets": [4 * number, 4 * number + 4]}
+        for number in range(args.tensors)
+    }).encode()
+    header += b" " * (-len(header) % 8)
+    head = struct.pack("<Q", len(header)) + header
+    data, numbers, took = bytearray(4 * args.tensors), random.Random(1), []
+    for number in range(args.tensors):
+        struct.pack_into("<f", data, 4 * number, number)
+    for version in range(args.added_commits):
+        if version:
+            for number in numbers.sample(range(args.tensors), min(args.changed, args.tensors)):
+                struct.pack_into("<f", data, 4 * number, numbers.random())
+        (repo / MODEL).write_bytes(head + data)
+        begun = time.monotonic()
+        git(repo, "add", ".", stderr=subprocess.DEVNULL)
+        took.append(time.monotonic() - begun)
+        git(repo, "commit", "-q", "-m", "step")
+    print(f"git add took {statistics.median(took[1:] or took):.3f} s (median)", file=sys.stderr)
+
+
 def copies(scratch, args):
-    """The three forms of the repository, made if they are not there."""
+    """The forms of the repository, made if they are not there."""
     forms = {name: scratch / name for name in args.only}
     packed = scratch / "packed"
-    if not packed.exists():
+    if "added" in forms and not forms["added"].exists():
+        print("adding and committing", file=sys.stderr)
+        make_added(forms["added"], args)
+    if not packed.exists() and forms.keys() - {"added"}:
         print("making the history", file=sys.stderr)
         make(packed, args)
     for name, repo in forms.items():
@@ -136,14 +179,26 @@ def measure(command, timeout_s=None):
     return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, first, ended
 
 
+@contextlib.contextmanager
+def without(folder, is_wanted):
+    """Puts a folder aside, if that is wanted."""
+    aside = folder.with_suffix(".aside")
+    if is_wanted:
+        folder.rename(aside)
+    yield
+    if is_wanted:
+        aside.rename(folder)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tensors", type=int, default=60_000)
     parser.add_argument("--commits", type=int, default=1_000)
+    parser.add_argument("--added-commits", type=int, default=1_000, help="commits of the form `added`")
     parser.add_argument("--changed", type=int, default=5, help="tensors that each commit changes")
     parser.add_argument("--git-model", default=str(HERE.parent.parent / "target/release/git-model"))
     parser.add_argument("--scratch", type=Path, default=HERE.parent.parent / "target/bench/blame")
-    parser.add_argument("--only", type=lambda text: text.split(","), default=["packed", "gc", "loose"])
+    parser.add_argument("--only", type=lambda text: text.split(","), default=["packed", "gc", "loose", "added"])
     parser.add_argument("--git-blame-s", type=float, default=60, help="how long git blame may take; 0 leaves it out")
     args = parser.parse_args()
     args.scratch.mkdir(parents=True, exist_ok=True)
@@ -154,10 +209,13 @@ def main():
         ours = [args.git_model, "blame", "--incremental", "HEAD", "--", MODEL]
         measure(ours)
         commands = {"git model blame": ours}
+        if name == "added":
+            commands["git model blame, nothing noted"] = ours
         if args.git_blame_s:
             commands["git blame"] = ["git", "blame", "--incremental", "HEAD", "--", MODEL]
         for what, command in commands.items():
-            wall, cpu, peak, first, ended = measure(command, args.git_blame_s if what == "git blame" else None)
+            with without(repo / ".git/model/cache", what.endswith("nothing noted")):
+                wall, cpu, peak, first, ended = measure(command, args.git_blame_s if what == "git blame" else None)
             more = "" if ended else "> "
             shown = "-" if first is None else f"{first:.2f}"
             print(f"| {name} | {what} | {more}{wall:.2f} | {more}{cpu:.2f} | {peak:.0f} | {shown} |", flush=True)

@@ -440,3 +440,132 @@ fn pack_of(repo: &Repo<'_>) -> String {
         .filter(|path| path.extension().is_some_and(|end| end == "idx"));
     packs.next().expect("a pack").to_str().expect("a plain path").to_owned()
 }
+
+/// Enough for a manifest that is worth a delta.
+const MANY: usize = 600;
+const LOG: &str = ".git/model/cache/manifest-deltas";
+
+impl Repo<'_> {
+    /// Commits a model of many tensors of which these have new bytes; its name.
+    fn large_version(&self, changed: &[(usize, u64)], message: &str) -> String {
+        self.write_large(changed);
+        self.commit(message);
+        self.name_of("HEAD")
+    }
+
+    fn write_large(&self, changed: &[(usize, u64)]) {
+        let names: Vec<String> = (0..MANY).map(|at| format!("layers.{at}.weight")).collect();
+        let seed = |at: usize| changed.iter().rev().find(|(changed, _)| *changed == at).map_or(0, |(_, seed)| *seed);
+        let tensors: Vec<_> = names.iter().enumerate().map(|(at, name)| (&**name, seed(at))).collect();
+        self.write(MODEL, &weights(&tensors));
+    }
+
+    /// Takes the loose object away that git has for the model at `revision`.
+    fn lose(&self, revision: &str) {
+        let id = self.name_of(&format!("{revision}:{MODEL}"));
+        std::fs::remove_file(self.path(&format!(".git/objects/{}/{}", &id[..2], &id[2..]))).expect("a loose object");
+    }
+
+    /// The commits of these tensors; all others are of `rest`.
+    #[track_caller]
+    fn assert_large_origins(&self, expected: &[(usize, &str)], rest: &str) {
+        let origins = self.origins(&["HEAD", "--", MODEL]);
+        assert_eq!(origins.len(), MANY);
+        for at in 0..MANY {
+            let commit = expected.iter().find(|(tensor, _)| *tensor == at).map_or(rest, |(_, commit)| commit);
+            assert_eq!(origins[&format!("layers.{at}.weight")].as_deref(), Some(commit), "{at}");
+        }
+    }
+}
+
+#[test]
+fn the_log_of_deltas_changes_no_answer() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    let first = repo.large_version(&[], "first");
+    let second = repo.large_version(&[(3, 1), (4, 1), (599, 1)], "second");
+    let third = repo.large_version(&[(3, 2), (4, 1), (599, 1), (77, 1)], "third");
+    // As it was once before.
+    let fourth = repo.large_version(&[(4, 1), (599, 1), (77, 1)], "fourth");
+    let check = || repo.assert_large_origins(&[(3, &*fourth), (4, &*second), (599, &*second), (77, &*third)], &first);
+    check();
+    let log = repo.read(LOG);
+    // Far less than one manifest.
+    assert!(log.len() < repo.blob("HEAD", MODEL).len() / 50, "{}", log.len());
+    // Git asks for the file again and again; what is known is not written again.
+    repo.write_large(&[(5, 5)]);
+    repo.git(&["diff", "--quiet"]).fails_with(1);
+    let longer = repo.read(LOG);
+    repo.git(&["diff", "--quiet"]).fails_with(1);
+    assert!(longer.len() > log.len() && repo.read(LOG) == longer);
+    repo.model(&["gc"]).ok();
+    repo.model(&["fsck"]).ok();
+    assert!(repo.read(LOG) == longer);
+
+    let mut damaged = log.clone();
+    (0..log.len()).step_by(90).for_each(|at| damaged[at] ^= 0x10);
+    let half = log.len() / 2;
+    for bytes in [&[][..], &log[..half], &log[half..], &damaged, &[&log[..half], &log].concat(), &noise(5000, 1)] {
+        repo.write(LOG, bytes);
+        check();
+    }
+    std::fs::remove_dir_all(repo.path(".git/model/cache")).expect("removed");
+    check();
+}
+
+#[test]
+fn what_the_log_can_make_is_not_read() {
+    let env = Env::new();
+    for (name, format) in [("short", "sha1"), ("long", "sha256")] {
+        env.git(&["init", "-q", &format!("--object-format={format}"), name]);
+        let repo = env.at(name);
+        repo.write(".gitattributes", b"*.safetensors filter=model\n");
+        let first = repo.large_version(&[], "first");
+        let second = repo.large_version(&[(3, 1)], "second");
+        // Added twice, then amended: the way leads over versions that are in no history.
+        repo.write_large(&[(3, 1), (4, 1)]);
+        repo.git(&["add", "-A"]).ok();
+        repo.large_version(&[(3, 1), (4, 2)], "third");
+        repo.write_large(&[(3, 1), (4, 3)]);
+        repo.git(&["commit", "-q", "-a", "--amend", "-m", "third, amended"]).ok();
+        let third = repo.name_of("HEAD");
+        env.at(name).git(&["worktree", "add", "-q", "-b", "linked", &format!("../{name}-linked")]).ok();
+        let linked = env.at(&format!("{name}-linked"));
+        let fourth = linked.large_version(&[(3, 1), (4, 3), (5, 1)], "fourth");
+        for revision in ["linked~3", "linked~2", "linked~1"] {
+            repo.lose(revision);
+        }
+        linked.assert_large_origins(&[(3, &*second), (4, &*third), (5, &*fourth)], &first);
+        std::fs::remove_file(repo.path(LOG)).expect("removed");
+        linked.blame(&["HEAD", "--", MODEL]).fails_with(1);
+    }
+}
+
+#[test]
+fn the_log_leads_from_a_merge_to_both_sides() {
+    let env = Env::new();
+    env.configure("merge.model.driver", "git-model merge-driver %O %A %B %L %P %S %X %Y");
+    let repo = env.repo("repo");
+    let base = repo.large_version(&[], "base");
+    repo.git(&["checkout", "-q", "-b", "side"]).ok();
+    let theirs = repo.large_version(&[(3, 1)], "theirs");
+    repo.git(&["checkout", "-q", "main"]).ok();
+    let ours = repo.large_version(&[(500, 1)], "ours");
+    repo.git(&["merge", "-q", "--no-edit", "side"]).ok();
+    for revision in ["HEAD^1", "HEAD^2", "HEAD~2"] {
+        repo.lose(revision);
+    }
+    repo.assert_large_origins(&[(3, &*theirs), (500, &*ours)], &base);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_no_matter() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    let first = repo.large_version(&[], "first");
+    repo.write(".git/model/cache", b"in the way");
+    repo.write_large(&[(3, 1)]);
+    assert_eq!(repo.git(&["add", "-A"]).ok().stderr, "");
+    repo.git(&["commit", "-q", "-m", "second"]).ok();
+    repo.assert_large_origins(&[(3, &*repo.name_of("HEAD"))], &first);
+}

@@ -14,7 +14,7 @@ use crate::merge::state::{Open, State};
 use crate::merge::{self, MergeError, Merged, Versions, conflict_table};
 use crate::progress::Progress;
 use crate::ui::{Ui, count};
-use crate::worktree::Context;
+use crate::worktree::{Context, manifest_deltas};
 
 /// Exits with 0 when everything was merged, with 1 when there are conflicts; our file is a whole manifest either way.
 /// With 129 git gives the whole merge up, where going on would hide that something is missing or set wrongly; before 2.41
@@ -80,6 +80,9 @@ pub fn run(args: DriverArgs, ui: &Ui) -> Result {
         ui.warn(&format!("`{}`: both sides have changed `{keys}` in the metadata; ours is kept", shown(path)));
     }
     if merged.is_clean() {
+        if !is_inner {
+            manifest_deltas::note_merged(&context, &result, [&our_text, &their_text]);
+        }
         return Ok(());
     }
     if is_inner {

@@ -49,6 +49,11 @@ impl Packs {
         Self { bundles, len_max, cache: Mutex::default() }
     }
 
+    /// Whether a pack has it.
+    pub fn contains(&self, id: &gix::oid) -> bool {
+        self.bundles.iter().any(|bundle| bundle.index.lookup(id).is_some())
+    }
+
     /// The blob of this name; `None` if no pack has it.
     ///
     /// # Errors

@@ -207,7 +207,7 @@ impl Rope {
 }
 
 /// How many bytes at the beginning of both are equal.
-fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+pub(super) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     let strides = a.chunks(STRIDE).zip(b.chunks(STRIDE)).take_while(|(a, b)| a == b).count();
     let begin = (strides * STRIDE).min(a.len()).min(b.len());
     begin + a[begin..].iter().zip(&b[begin..]).take_while(|(a, b)| a == b).count()

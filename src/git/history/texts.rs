@@ -1,19 +1,24 @@
-//! Many versions of one text, read fast: those that stand next in history are read ahead, on all cores.
+//! Many versions of one text, read fast: those that stand next in history are read ahead, on all cores; those that the
+//! log of deltas can make of another one are made in their turn, unread.
 //!
 //! **Limitations.** Packs that appear while this runs are not seen; git itself is asked then.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use gix::odb::loose;
 
+use super::delta_log::DeltaLog;
 use super::packs::{Packed, Packs};
 use super::rope::Rope;
 use crate::git::{BlobId, Git, GitError, Repo};
 
 /// More threads than this gain nothing, and each holds a text.
 const THREADS_MAX: usize = 8;
+/// So many texts that were read last are kept, and so many that share their buffers.
+const READ_MAX: usize = 3;
+const MADE_MAX: usize = 32;
 
 /// A text; `None` for a blob that is too long to be one.
 pub type Text = Option<Arc<Rope>>;
@@ -21,20 +26,21 @@ pub type Text = Option<Arc<Rope>>;
 /// Where texts are read from.
 pub struct Source {
     packs: Packs,
+    deltas: DeltaLog,
     loose: Vec<loose::Store>,
     len_max: u64,
 }
 
 impl Source {
-    /// The blobs of `repo`, of at most `len_max` bytes.
-    pub fn new(repo: &Repo, len_max: u64) -> Self {
+    /// The blobs of `repo`, of at most `len_max` bytes. `deltas` may spare it reading those that are in no pack.
+    pub fn new(repo: &Repo, deltas: DeltaLog, len_max: u64) -> Self {
         let mut dirs = vec![repo.objects_dir()];
         dirs.extend(repo.alternate_object_dirs());
         dirs.extend(Repo::environment_object_dirs());
         let hash = repo.gix.object_hash();
         let packs = Packs::open(&dirs, hash, len_max);
         let loose = dirs.into_iter().map(|dir| loose::Store::at(dir, hash)).collect();
-        Self { packs, loose, len_max }
+        Self { packs, deltas, loose, len_max }
     }
 
     fn read(&self, id: BlobId) -> Result<Text, GitError> {
@@ -59,6 +65,12 @@ impl Source {
         self.ask_git(id)
     }
 
+    /// How the log makes a text that is in no pack of one that is at hand.
+    fn way(&self, id: BlobId, is_at_hand: impl Fn(BlobId) -> bool) -> Option<(BlobId, Vec<&[u8]>)> {
+        let way = self.deltas.way(id, is_at_hand)?;
+        (!self.packs.contains(&id.0)).then_some(way)
+    }
+
     /// What was packed or deleted a moment ago, and what a remote has promised.
     fn ask_git(&self, id: BlobId) -> Result<Text, GitError> {
         let len = Git::new(["cat-file", "-s", &id.to_string()]).output()?;
@@ -75,14 +87,29 @@ struct Job {
     answer: Sender<Result<Text, GitError>>,
 }
 
-/// Texts that are being read by threads in the background, and those read last.
+/// A text that was announced.
+enum Coming {
+    /// A thread reads it.
+    Read(Receiver<Result<Text, GitError>>),
+    /// It will be at hand when its turn comes, or the log will make it of one that is at hand then.
+    InTurn,
+}
+
+struct Recent {
+    id: BlobId,
+    text: Text,
+    /// The text that was read and that this one was made of; itself if it was read.
+    root: BlobId,
+}
+
+/// Texts that are being read by threads in the background, and those had last.
 pub struct Texts<'s> {
     source: &'s Source,
     jobs: Sender<Job>,
     /// How many may be on their way, and how many are kept.
     ahead_max: usize,
-    coming: VecDeque<(BlobId, Receiver<Result<Text, GitError>>)>,
-    recent: VecDeque<(BlobId, Text)>,
+    coming: VecDeque<(BlobId, Coming)>,
+    recent: VecDeque<Recent>,
 }
 
 /// Calls `work` with the texts of `source`.
@@ -113,13 +140,19 @@ impl Texts<'_> {
         self.coming.len() < self.ahead_max
     }
 
-    /// Has a text read that will be asked for soon.
+    /// Has a text read that will be asked for soon; not if it will be at hand or can be made of what will be.
     pub fn announce(&mut self, id: BlobId) {
-        if self.has_room() && !self.coming.iter().any(|(coming, _)| *coming == id) {
-            let (answer, receiver) = bounded(1);
-            if self.jobs.send(Job { id, answer }).is_ok() {
-                self.coming.push_back((id, receiver));
-            }
+        if !self.has_room() || self.coming.iter().any(|(coming, _)| *coming == id) {
+            return;
+        }
+        let will_be_at_hand = |id| self.recent(id).is_some() || self.coming.iter().any(|(coming, _)| *coming == id);
+        if will_be_at_hand(id) || self.source.way(id, will_be_at_hand).is_some() {
+            self.coming.push_back((id, Coming::InTurn));
+            return;
+        }
+        let (answer, receiver) = bounded(1);
+        if self.jobs.send(Job { id, answer }).is_ok() {
+            self.coming.push_back((id, Coming::Read(receiver)));
         }
     }
 
@@ -128,26 +161,55 @@ impl Texts<'_> {
     /// # Errors
     /// A blob that is missing or damaged.
     pub fn get(&mut self, id: BlobId) -> Result<Text, GitError> {
-        if let Some((_, text)) = self.recent.iter().find(|(recent, _)| *recent == id) {
-            return Ok(text.clone());
+        let announced = self.coming.iter().position(|(coming, _)| *coming == id);
+        let coming = announced.and_then(|at| self.coming.remove(at)).map(|(_, coming)| coming);
+        if let Some(recent) = self.recent(id) {
+            return Ok(recent.text.clone());
         }
-        let text = match self.coming.iter().position(|(coming, _)| *coming == id) {
-            Some(at) => {
-                let answer = self.coming.remove(at).map(|(_, receiver)| receiver.recv());
-                answer.and_then(Result::ok).unwrap_or_else(|| self.source.read(id))?
-            }
+        let (text, root) = match coming {
+            Some(Coming::Read(receiver)) => (receiver.recv().unwrap_or_else(|_| self.source.read(id))?, id),
+            Some(Coming::InTurn) => self.make_or_read(id)?,
             None => {
                 if !self.has_room() {
                     // Announced, but passed by: it must not keep the place for ever.
                     self.coming.pop_front();
                 }
-                self.source.read(id)?
+                self.make_or_read(id)?
             }
         };
-        self.recent.push_back((id, text.clone()));
-        if self.recent.len() > 3 {
+        self.recent.push_back(Recent { id, text: text.clone(), root });
+        while self.recent.len() > MADE_MAX || self.buffers() > READ_MAX {
             self.recent.pop_front();
         }
         Ok(text)
+    }
+
+    fn recent(&self, id: BlobId) -> Option<&Recent> {
+        self.recent.iter().find(|recent| recent.id == id)
+    }
+
+    /// How many texts that were read the recent ones hold.
+    fn buffers(&self) -> usize {
+        self.recent.iter().map(|recent| recent.root).collect::<HashSet<_>>().len()
+    }
+
+    /// A text and the one it was made of.
+    fn make_or_read(&self, id: BlobId) -> Result<(Text, BlobId), GitError> {
+        match self.make(id) {
+            Some((text, root)) => Ok((Some(Arc::new(text)), root)),
+            None => Ok((self.source.read(id)?, id)),
+        }
+    }
+
+    fn make(&self, id: BlobId) -> Option<(Rope, BlobId)> {
+        let (newer, deltas) = self.source.way(id, |newer| self.recent(newer).is_some())?;
+        let Recent { text, root, .. } = self.recent(newer)?;
+        let mut made = Rope::clone(text.as_ref()?);
+        for delta in deltas {
+            made = Rope::patched(&made, delta.to_vec())?;
+        }
+        // In one piece, it was written out.
+        let root = if made.pieces() == 1 { id } else { *root };
+        (made.len() as u64 <= self.source.len_max).then_some((made, root))
     }
 }

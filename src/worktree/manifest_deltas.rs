@@ -1,0 +1,71 @@
+//! How older manifests are made of newer ones, noted when the newer ones are made: what git's packs will have, for as long
+//! as it has not packed. So `blame` need not inflate each version in full.
+//!
+//! It is a cache. What cannot be noted is not, and nobody is told.
+//!
+//! **Limitations.** What is noted of a version leads to the one at `HEAD`, its parent in most histories. A version that
+//! comes from elsewhere (fetched, squashed, its file renamed) is read in full.
+
+use super::{Context, store_dir};
+use crate::git::history::delta::delta;
+use crate::git::history::delta_log::{self, DeltaLog};
+use crate::git::{BlobId, Repo};
+use crate::manifest::{BYTES_MAX, Manifest};
+
+/// In the store's folder.
+const FOLDER: &str = "cache";
+/// A shorter manifest is read as fast as it is made.
+const TEXT_BYTES_MIN: usize = 64 << 10;
+/// A delta of more than this part of the text is not worth its place.
+const PART: usize = 8;
+
+/// Notes how the manifest that `HEAD` has at `path` is made of `text`, which is going to take its place. `base` is the
+/// index's version, which is the same one mostly, and has been read.
+pub fn note(context: &Context, path: &[u8], text: &[u8], base: Option<&(BlobId, Vec<u8>)>) {
+    if text.len() < TEXT_BYTES_MIN {
+        return;
+    }
+    let Some(older) = context.repo.head_blob(path) else { return };
+    let read = || {
+        let len = context.repo.blob_len(older).ok()?;
+        (len <= BYTES_MAX).then(|| context.repo.blob(older).ok()).flatten()
+    };
+    let read_now;
+    let older_text = match base {
+        Some((base, base_text)) if *base == older => base_text,
+        _ => match read() {
+            Some(read) => {
+                read_now = read;
+                &read_now
+            }
+            None => return,
+        },
+    };
+    append(context, (older, older_text), text);
+}
+
+/// Notes how each of `older_texts` is made of `text`.
+pub fn note_merged(context: &Context, text: &[u8], older_texts: [&[u8]; 2]) {
+    for older_text in older_texts.into_iter().filter(|_| text.len() >= TEXT_BYTES_MIN) {
+        if let Ok(older) = context.repo.hash_blob(older_text) {
+            append(context, (older, older_text), text);
+        }
+    }
+}
+
+fn append(context: &Context, (older, older_text): (BlobId, &[u8]), text: &[u8]) {
+    if older_text == text || !Manifest::looks_like(older_text) {
+        return;
+    }
+    let Some(delta) = delta(text, older_text, text.len() / PART) else { return };
+    let Ok(newer) = context.repo.hash_blob(text) else { return };
+    let (folder, permissions) = (context.store.dir().join(FOLDER), context.store.permissions());
+    let _ = permissions
+        .create_dir_all(&folder)
+        .and_then(|()| permissions.share(&delta_log::append(&folder, permissions.file_mode(), older, newer, &delta)?));
+}
+
+/// What was noted in a repository.
+pub fn read(repo: &Repo) -> DeltaLog {
+    DeltaLog::read(&store_dir(repo).join(FOLDER), repo.hash_kind())
+}
