@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use serde_json::Map;
 
+use super::Context;
 use super::source::{Checked, FileSource, Recorder};
-use super::{Context, manifest_deltas};
 use crate::atomic_file::{AtomicFile, open_folder};
 use crate::format::{self, Bytes, Detected, Layout, Malformed, Skeleton, Source};
 use crate::git::BlobId;
@@ -57,11 +57,16 @@ pub struct Cleaned {
     pub summary: Option<Summary>,
     /// Something the user should know.
     pub warning: Option<String>,
+    /// The manifest that the index has for the path, if that was looked at.
+    pub(super) base: Option<Base>,
 }
+
+/// A blob and its text.
+pub(super) type Base = (BlobId, Vec<u8>);
 
 impl Cleaned {
     const fn unchanged(text: Vec<u8>, warning: Option<String>) -> Self {
-        Self { text, summary: None, warning }
+        Self { text, summary: None, warning, base: None }
     }
 }
 
@@ -136,7 +141,7 @@ fn clean_text(context: &Context, path: &[u8], mut head: Vec<u8>, input: &mut dyn
 fn clean_memory(context: &Context, path: &[u8], bytes: &[u8]) -> Result<Cleaned, CleanError> {
     let plan = Plan::new(&Bytes(bytes))?;
     let stored = store_file(context, path, &plan, &mut &bytes[..])?;
-    Ok(stored.finish(context, path, plan))
+    stored.finish(plan)
 }
 
 fn clean_checked(context: &Context, path: &[u8], file: File, input: &mut dyn Read) -> Result<Cleaned, CleanError> {
@@ -148,7 +153,7 @@ fn clean_checked(context: &Context, path: &[u8], file: File, input: &mut dyn Rea
     let mut checked = Checked::new(input, &evidence);
     let stored = store_file(context, path, &plan, &mut checked)?;
     if stored.is_exact && checked.is_same() && checked.position() == source.len() {
-        return Ok(stored.finish(context, path, plan));
+        return stored.finish(plan);
     }
     clean_spooled(context, path, |spool| stored.write_back(context, spool))
 }
@@ -166,7 +171,7 @@ fn clean_spooled(
     fill(&mut file)?;
     let plan = Plan::new(&FileSource::new(file.try_clone()?)?)?;
     file.seek(SeekFrom::Start(0))?;
-    Ok(store_file(context, path, &plan, &mut file)?.finish(context, path, plan))
+    store_file(context, path, &plan, &mut file)?.finish(plan)
 }
 
 /// How a file is going to be divided.
@@ -210,7 +215,6 @@ struct Stored {
     skeleton: Skeleton,
     /// The input was as long as the plan says.
     is_exact: bool,
-    /// The version before.
     base: Option<Base>,
 }
 
@@ -228,7 +232,7 @@ fn store_file(context: &Context, path: &[u8], plan: &Plan, input: &mut dyn Read)
             Content::Model { .. } => None,
         });
         ingest.object(opaque(base), None, input)?;
-        return Ok(Stored { ingested: ingest.finish()?, skeleton, is_exact, base: None });
+        return Ok(Stored { ingested: ingest.finish()?, skeleton, is_exact, base: base_text });
     };
     let base: HashMap<&str, &Tensor> =
         base.iter().flat_map(|base| base.tensors().iter().map(|tensor| (tensor.name.as_str(), tensor))).collect();
@@ -274,9 +278,6 @@ fn read_gap(input: &mut dyn Read, len: u64) -> io::Result<Vec<u8>> {
     Ok(gap)
 }
 
-/// A blob and its text.
-type Base = (BlobId, Vec<u8>);
-
 /// The manifest that the index has for this path, as the version before.
 fn base_text(context: &Context, path: &[u8]) -> Option<Base> {
     let blob = context.repo.index_blob(path)?;
@@ -285,7 +286,7 @@ fn base_text(context: &Context, path: &[u8]) -> Option<Base> {
 }
 
 impl Stored {
-    fn finish(self, context: &Context, path: &[u8], plan: Plan) -> Cleaned {
+    fn finish(self, plan: Plan) -> Result<Cleaned, CleanError> {
         let warning = plan.malformed.map(|(format, why)| {
             format!("looks like {format} but cannot be divided into tensors ({why}); it is stored as one piece")
         });
@@ -313,11 +314,7 @@ impl Stored {
         let manifest = Manifest { size: plan.len, content, extra: Map::new() };
         let new_objects = self.ingested.is_new.iter().take(tensors.max(1)).filter(|&&is_new| is_new).count();
         let summary = Summary { tensors, new_objects, stored_bytes: self.ingested.stored_bytes, size: manifest.size };
-        let text = manifest.print();
-        if tensors > 0 {
-            manifest_deltas::note(context, path, &text, self.base.as_ref());
-        }
-        Cleaned { text, summary: Some(summary), warning }
+        Ok(Cleaned { text: manifest.print(), summary: Some(summary), warning, base: self.base })
     }
 
     /// Writes all bytes that were stored, in their order: gaps and objects by turns.

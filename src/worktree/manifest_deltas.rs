@@ -6,6 +6,7 @@
 //! **Limitations.** What is noted of a version leads to the one at `HEAD`, its parent in most histories. A version that
 //! comes from elsewhere (fetched, squashed, its file renamed) is read in full.
 
+use super::clean::Cleaned;
 use super::{Context, store_dir};
 use crate::git::history::delta::delta;
 use crate::git::history::delta_log::{self, DeltaLog};
@@ -19,41 +20,36 @@ const TEXT_BYTES_MIN: usize = 64 << 10;
 /// A delta of more than this part of the text is not worth its place.
 const PART: usize = 8;
 
-/// Notes how the manifest that `HEAD` has at `path` is made of `text`, which is going to take its place. `base` is the
-/// index's version, which is the same one mostly, and has been read.
-pub fn note(context: &Context, path: &[u8], text: &[u8], base: Option<&(BlobId, Vec<u8>)>) {
-    if text.len() < TEXT_BYTES_MIN {
+/// Notes how the manifest that `HEAD` has at `path` is made of the one that a file was cleaned to, which is going to take
+/// its place. Git need not wait for it.
+pub fn note(context: &Context, path: &[u8], cleaned: &Cleaned) {
+    let is_model = cleaned.summary.as_ref().is_some_and(|summary| summary.tensors > 0);
+    if !is_model || cleaned.text.len() < TEXT_BYTES_MIN {
         return;
     }
     let Some(older) = context.repo.head_blob(path) else { return };
-    let read = || {
-        let len = context.repo.blob_len(older).ok()?;
-        (len <= BYTES_MAX).then(|| context.repo.blob(older).ok()).flatten()
-    };
-    let read_now;
-    let older_text = match base {
-        Some((base, base_text)) if *base == older => base_text,
-        _ => match read() {
-            Some(read) => {
-                read_now = read;
-                &read_now
+    match &cleaned.base {
+        // The index has the same mostly, and that has been read.
+        Some((base, base_text)) if *base == older => append(context, older, base_text, &cleaned.text),
+        _ if context.repo.blob_len(older).is_ok_and(|len| len <= BYTES_MAX) => {
+            if let Ok(older_text) = context.repo.blob(older) {
+                append(context, older, &older_text, &cleaned.text);
             }
-            None => return,
-        },
-    };
-    append(context, (older, older_text), text);
+        }
+        _ => {}
+    }
 }
 
 /// Notes how each of `older_texts` is made of `text`.
 pub fn note_merged(context: &Context, text: &[u8], older_texts: [&[u8]; 2]) {
     for older_text in older_texts.into_iter().filter(|_| text.len() >= TEXT_BYTES_MIN) {
         if let Ok(older) = context.repo.hash_blob(older_text) {
-            append(context, (older, older_text), text);
+            append(context, older, older_text, text);
         }
     }
 }
 
-fn append(context: &Context, (older, older_text): (BlobId, &[u8]), text: &[u8]) {
+fn append(context: &Context, older: BlobId, older_text: &[u8], text: &[u8]) {
     if older_text == text || !Manifest::looks_like(older_text) {
         return;
     }

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::ui::Ui;
-use crate::worktree::clean;
+use crate::worktree::{clean, manifest_deltas};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -20,9 +20,11 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     let name = args.path.to_string_lossy();
     let cleaned = clean::clean(&context, args.path.as_bytes(), &mut io::stdin().lock())
         .map_err(|error| Error::failed(format!("cannot store `{name}`: {error}")))?;
-    if let Some(warning) = cleaned.warning {
+    if let Some(warning) = &cleaned.warning {
         ui.warn(&format!("`{name}` {warning}"));
     }
     let mut out = io::stdout().lock();
-    out.write_all(&cleaned.text).and_then(|()| out.flush()).map_err(Error::from)
+    out.write_all(&cleaned.text).and_then(|()| out.flush())?;
+    manifest_deltas::note(&context, args.path.as_bytes(), &cleaned);
+    Ok(())
 }

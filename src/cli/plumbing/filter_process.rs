@@ -15,7 +15,7 @@ use crate::worktree::clean::CleanError;
 use crate::worktree::pending::{Notes, Pending};
 use crate::worktree::recover::{self, Scope};
 use crate::worktree::smudge::Answer;
-use crate::worktree::{Context, clean, materialize, smudge};
+use crate::worktree::{Context, clean, manifest_deltas, materialize, smudge};
 
 /// A larger pipe spares git and us half of the switches between them.
 const PIPE_BYTES: usize = 1 << 20;
@@ -56,13 +56,16 @@ fn answer_clean(context: &Context, mut request: Request<'_, impl Read, impl Writ
     let cleaned = clean::clean(context, &path, &mut Counted::new(request.content(), ui, &name, total));
     match cleaned {
         Ok(cleaned) => {
-            if let Some(warning) = cleaned.warning {
+            if let Some(warning) = &cleaned.warning {
                 ui.warn(&format!("`{name}` {warning}"));
             }
-            if let Some(line) = cleaned.summary.and_then(|summary| super::summary(&path, &summary, ui)) {
+            if let Some(line) = cleaned.summary.as_ref().and_then(|summary| super::summary(&path, summary, ui)) {
                 ui.note(&line);
             }
-            request.answer(&cleaned.text)
+            request.answer(&cleaned.text)?;
+            // While git takes the manifest in.
+            manifest_deltas::note(context, &path, &cleaned);
+            Ok(())
         }
         Err(error) => {
             let next = match &error {

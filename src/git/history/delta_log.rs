@@ -50,8 +50,8 @@ pub fn append(folder: &Path, mode: u32, older: BlobId, newer: BlobId, delta: &[u
         std::fs::rename(&path, before)?;
         file = open()?;
     }
-    // One call, whatever it writes: a torn record is passed over.
-    file.write(&record)?;
+    // One call, if the disk is not full: a torn record is passed over.
+    file.write_all(&record)?;
     Ok(file)
 }
 
