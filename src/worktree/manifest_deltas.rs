@@ -4,7 +4,8 @@
 //! It is a cache. What cannot be noted is not, and nobody is told.
 //!
 //! **Limitations.** What is noted of a version leads to the one at `HEAD`, its parent in most histories. A version that
-//! comes from elsewhere (fetched, squashed, its file renamed) is read in full.
+//! comes from elsewhere (fetched, squashed, resolved after a conflict, its file renamed) is read in full. What a store
+//! that this one borrows from has noted is not asked: it may be another owner's.
 
 use super::clean::Cleaned;
 use super::{Context, store_dir};

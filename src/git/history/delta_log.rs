@@ -112,6 +112,8 @@ impl DeltaLog {
         let mut bytes = Vec::new();
         for name in NAMES {
             if let Ok(file) = std::fs::File::open(folder.join(name)) {
+                let len = file.metadata().map_or(0, |metadata| metadata.len().min(LEN_MAX));
+                bytes.reserve_exact(len as usize);
                 let _ = file.take(LEN_MAX).read_to_end(&mut bytes);
             }
         }
