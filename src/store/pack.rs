@@ -357,6 +357,11 @@ impl Pack {
         self.index().chunks_exact(RECORD_LEN).map(Record::read)
     }
 
+    /// The first bytes of all ids, sorted.
+    pub fn keys(&self) -> impl Iterator<Item = u64> {
+        self.index().chunks_exact(RECORD_LEN).map(key_of)
+    }
+
     /// The entry at this place in the order of ids.
     pub fn record(&self, at: usize) -> Record {
         Record::read(&self.index()[at * RECORD_LEN..(at + 1) * RECORD_LEN])
@@ -439,7 +444,8 @@ impl Pack {
     }
 }
 
-fn key_of(id: &[u8]) -> u64 {
+/// The first bytes of an id, or of a record.
+pub fn key_of(id: &[u8]) -> u64 {
     let mut key = [0; 8];
     key.copy_from_slice(&id[..8]);
     u64::from_be_bytes(key)
