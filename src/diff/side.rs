@@ -94,8 +94,9 @@ fn find(recipe: &Recipe, start: u64) -> Option<(usize, BlockId, u64, usize)> {
     // All blocks but the last have the same length, unless the object was cut by content.
     let first = u64::from(recipe.blocks.first()?.1);
     let guess = (start / first.max(1)) as usize;
-    if recipe.blocks.get(..guess)?.iter().all(|&(_, len)| u64::from(len) == first)
-        && let Some(&(id, len)) = recipe.blocks.get(guess)
+    if let Some((&(id, len), before)) = recipe.blocks.get(..=guess).and_then(<[_]>::split_last)
+        && before.iter().all(|&(_, len)| u64::from(len) == first)
+        && start < guess as u64 * first + u64::from(len)
     {
         return Some((guess, id, guess as u64 * first, len as usize));
     }
@@ -185,5 +186,31 @@ impl RangeReader {
         }
         self.held = Some(id);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::ObjectId;
+
+    /// A tensor may share its recipe with a file that was cut by content.
+    #[test]
+    fn blocks_are_found_however_they_are_cut() {
+        for lens in [&[4, 4, 4, 2][..], &[4, 4, 1, 7, 3], &[4, 1, 1, 9], &[1, 20], &[9, 1, 1], &[5]] {
+            let blocks: Vec<(BlockId, u32)> =
+                lens.iter().zip(0_u8..).map(|(&len, at)| (BlockId::of(&[at]), len)).collect();
+            let len = lens.iter().map(|&len| u64::from(len)).sum();
+            let recipe = Recipe { id: ObjectId::from_bytes([0; 32]), len, blocks };
+            let mut start = 0;
+            for (at, &(id, len)) in recipe.blocks.iter().enumerate() {
+                let len = len as usize;
+                for inside in 0..len {
+                    assert_eq!(find(&recipe, start + inside as u64), Some((at, id, start, len)), "{lens:?}");
+                }
+                start += len as u64;
+            }
+            assert_eq!(find(&recipe, start), None);
+        }
     }
 }
