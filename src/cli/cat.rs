@@ -48,7 +48,8 @@ pub fn run(args: Args, ui: &Ui) -> Result {
             .hint(format!("write it to a file with `-o {}.npy`", tensor.name)));
     }
     let bytes = model.bytes(tensor).map_err(|error| explain(error, &args))?;
-    let file = if args.raw { Some(bytes) } else { npy::encode(&tensor.dtype, &tensor.shape, &bytes) };
+    let by_column = model.is_by_column(tensor).map_err(|error| Error::failed(error.to_string()))?;
+    let file = if args.raw { Some(bytes) } else { npy::encode(&tensor.dtype, &tensor.shape, by_column, &bytes) };
     let file = file.ok_or_else(|| {
         Error::failed(format!("`{}` is {}, whose values cannot be read", tensor.name, tensor.dtype))
             .hint("write its bytes with `--raw`")

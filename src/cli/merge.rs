@@ -1,16 +1,18 @@
 //! `git model merge`.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
-use crate::git::{Git, shown};
+use crate::git::shown;
+use crate::manifest::{BYTES_MAX, Manifest};
 use crate::merge::rules::Decision;
 use crate::merge::soup::{Soup, SoupError};
 use crate::progress::Progress;
 use crate::ui::{Ui, count};
 use crate::version::{export, find};
+use crate::worktree::loose::Loose;
+use crate::worktree::{Context, models};
 
 /// Merge whole models into one, whatever their history: a model soup.
 ///
@@ -55,7 +57,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     let base = args.base.as_deref().map(find::find_only).transpose()?;
     let base = base.as_ref().map(|(model, _)| model);
     let soup = Soup::plan(found.iter().map(|(model, _)| model).collect(), base, &method)?;
-    let output = output(&args, found[0].1.as_deref())?;
+    let output = output(&args, found[0].1.as_deref(), ui)?;
     let (computed, taken) = soup.counts();
     let of = count(args.models.len(), "model");
     let what = format!("{of} by {method}: {} computed, {taken} as in the first", count(computed, "tensor"));
@@ -71,7 +73,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
 }
 
 /// Where the result goes: never over what nobody has a copy of.
-fn output(args: &Args, first: Option<&[u8]>) -> Result<PathBuf> {
+fn output(args: &Args, first: Option<&[u8]>, ui: &Ui) -> Result<PathBuf> {
     if let Some(output) = &args.output {
         if !args.force && !args.dry_run && output.symlink_metadata().is_ok() {
             return Err(
@@ -84,14 +86,34 @@ fn output(args: &Args, first: Option<&[u8]>) -> Result<PathBuf> {
         return Err(Error::new(Kind::Usage, "there is no file to write").hint("name one with `-o FILE`"));
     };
     let context = super::work_tree_context()?;
-    let file = context.file_path(path).ok_or_else(|| Error::failed("there is no work tree"))?;
-    let pathspec = OsString::from_vec([b":(top,literal)", path].concat());
-    let changed = Git::new(["status", "--porcelain", "--"]).arg(pathspec).output()?;
-    if !args.force && !changed.is_empty() {
-        return Err(Error::failed(format!("`{}` has changes that are not committed", shown(path)))
-            .hint("commit or stash them, write to another file with `-o FILE`, or over them with `--force`"));
+    // A path that is not one from the top leads who knows where.
+    let is_from_top = path.split(|&byte| byte == b'/').all(|part| ![&b""[..], b".", b".."].contains(&part));
+    let file = context.file_path(path).filter(|_| is_from_top);
+    let file = file.ok_or_else(|| {
+        Error::new(Kind::Usage, format!("`{}` is no path from the top of the work tree", shown(path)))
+            .hint("name the file to write with `-o FILE`")
+    })?;
+    if !args.force && !args.dry_run && !is_as_git_has_it(&context, path, &file, ui)? {
+        return Err(Error::failed(format!("`{}` is not as git has it", shown(path)))
+            .hint("commit or stash it, write to another file with `-o FILE`, or over it with `--force`"));
     }
     Ok(file)
+}
+
+/// Whether nothing is lost when the file is written over: it is not there, or the index has it.
+fn is_as_git_has_it(context: &Context, path: &[u8], file: &Path, ui: &Ui) -> Result<bool> {
+    if file.symlink_metadata().is_err() {
+        return Ok(true);
+    }
+    let Some(blob) = context.repo.merged_index_blob(path) else { return Ok(false) };
+    if let Some(text) = models::manifest_in_place(context, path) {
+        return Ok(context.repo.hash_blob(&text)? == blob);
+    }
+    let manifest = context.repo.blob_up_to(blob, BYTES_MAX)?.and_then(|text| Manifest::parse(&text).ok());
+    let Some(manifest) = manifest else { return Ok(false) };
+    Loose::open(file, context.settings.workers, ui)
+        .map(|there| there.is_like(&manifest))
+        .map_err(|error| Error::failed(format!("cannot read `{}`: {error}", shown(path))))
 }
 
 fn known_methods() -> String {

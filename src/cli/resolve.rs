@@ -53,10 +53,8 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     let Some(path) = &args.path else { return Ok(()) };
     let git_path = revision::path_from_top(&context.repo, path)?;
     let _lock = state::lock(&context.repo).map_err(ResolveError::Io)?;
-    let state = State::load(&context.repo, &git_path);
-    let state = match state {
-        Some(state) if state.is_open(&context.repo)? => state,
-        _ => return Err(nothing_open(&context, &git_path)?),
+    let Some(state) = state::open_at(&context.repo, &git_path)? else {
+        return Err(nothing_open(&context, &git_path)?);
     };
     if !args.force && !is_untouched(&context, &state, ui)? {
         return Err(edited(&git_path));
@@ -90,12 +88,9 @@ fn is_untouched(context: &Context, state: &State, ui: &Ui) -> Result<bool> {
         return Ok(state.results.contains(&context.repo.hash_blob(&text)?.to_string()));
     }
     let Ok(expected) = Manifest::parse(&context.repo.blob(State::blob(state.result())?)?) else { return Ok(true) };
-    let there = match Loose::open(&file, context.settings.workers, ui) {
-        Ok(there) => there.manifest,
-        Err(error) => return Err(Error::failed(format!("cannot read `{}`: {error}", shown(path)))),
-    };
-    let is_stored_alike = (there.size, there.tensors()) == (expected.size, expected.tensors());
-    Ok(is_stored_alike && there.objects().eq(expected.objects()))
+    Loose::open(&file, context.settings.workers, ui)
+        .map(|there| there.is_like(&expected))
+        .map_err(|error| Error::failed(format!("cannot read `{}`: {error}", shown(path))))
 }
 
 fn edited(path: &[u8]) -> Error {

@@ -252,6 +252,21 @@ fn outcome(format: &'static str, parsed: Result<Option<Layout>, ParseError>) -> 
     }
 }
 
+/// Whether files of this format may have tensors whose elements stand column by column.
+pub fn has_orders(format: &str) -> bool {
+    ["npy", "npz"].contains(&format)
+}
+
+/// For each tensor of a file, whether its elements stand column by column instead of row by row.
+pub fn fortran_orders(format: &str, skeleton: &Skeleton) -> Vec<bool> {
+    let has_orders = has_orders(format);
+    skeleton
+        .gaps()
+        .take(skeleton.gap_count().saturating_sub(1))
+        .map(|gap| has_orders && npy::has_fortran_order(gap))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::test_runner::TestCaseError;

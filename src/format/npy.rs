@@ -3,7 +3,7 @@
 //! Source: numpy's `numpy.lib.format` (versions 1.0, 2.0 and 3.0 of the format).
 //!
 //! **Limitations.** Plain little-endian numbers and booleans only; structured, object, text, date and big-endian arrays
-//! are malformed here. `fortran_order` is not looked at: the shape is that of the header, the bytes stay in their order.
+//! are malformed here. With `fortran_order`, the shape is that of the header, and the bytes stay in their order.
 //! Of several arrays in one file the first is a record.
 
 use super::{Layout, ParseError, Record, Source, malformed, read_vec, zip};
@@ -57,6 +57,14 @@ pub(super) fn read_array(source: &dyn Source) -> Result<Option<Array>, ParseErro
         .filter(|&len| len <= source.len() - offset)
         .ok_or_else(|| malformed("the array reaches past the end of the file"))?;
     Ok(Some(Array { dtype, shape, offset, len }))
+}
+
+/// Whether the header that `gap` ends with, as numpy writes it, says that the elements stand column by column.
+pub(super) fn has_fortran_order(gap: &[u8]) -> bool {
+    let Some(start) = gap.windows(MAGIC.len()).rposition(|window| window == MAGIC) else { return false };
+    let header = String::from_utf8_lossy(&gap[start..]);
+    let value = header.split_once("fortran_order").map(|(_, value)| value.trim_start_matches(['\'', '"', ':', ' ']));
+    value.is_some_and(|value| value.starts_with("True"))
 }
 
 fn dtype(descr: &str) -> Option<Dtype> {

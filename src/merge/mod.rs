@@ -3,8 +3,8 @@
 //! [`three_way`] plans from three manifests, without reading a tensor; [`rules`] decide about tensors that both sides have
 //! changed; `execute` computes what is to be computed with a method of [`strategy`], and puts the file together.
 
-use crate::format::Skeleton;
 use crate::format::rebuild::{self, Part, Side, TensorSpec};
+use crate::format::{self, Skeleton};
 use crate::id::ObjectId;
 use crate::manifest::{Content, Manifest, Tensor};
 use crate::progress::Progress;
@@ -30,7 +30,7 @@ pub use report::conflict_table;
 
 use execute::{Executed, Executor, Origin};
 use rules::{Rules, Version};
-use three_way::{Conflict, Lists};
+use three_way::{Conflict, Lists, Plan, Why};
 
 /// The three versions of a file.
 #[derive(Debug, Clone, Copy)]
@@ -132,10 +132,11 @@ pub fn merge(
         let manifest = if taken == Version::Theirs { theirs } else { ours }.clone();
         return Ok(Merged { whole: None, ..Merged::whole(&manifest, String::new()) });
     }
-    let plan = match three_way::plan(base, ours, theirs, rules) {
+    let mut plan = match three_way::plan(base, ours, theirs, rules) {
         Ok(plan) => plan,
         Err(why) => return Ok(Merged::whole(ours, why.to_string())),
     };
+    compute_in_one_order(store, versions, &mut plan)?;
     let lists = Lists { base: base.map_or(&[], Manifest::tensors), ours: ours.tensors(), theirs: theirs.tensors() };
     let mut ingest = Ingest::new(store, workers);
     let mut executed = Executor { store, lists, workers }.run(&plan, &mut ingest, progress)?;
@@ -169,6 +170,44 @@ pub fn merge(
     let content = Content::Model { format: ours.format().into(), skeleton, tensors };
     let manifest = Manifest { size: joined.size, content, extra: ours.extra.clone() };
     Ok(Merged { manifest, conflicts, whole: None, metadata: joined.metadata, read: executed.read, computed })
+}
+
+/// A tensor whose elements stand row by row in one version and column by column in another is a conflict instead of
+/// being computed.
+fn compute_in_one_order(store: &Store, versions: &Versions<'_>, plan: &mut Plan) -> Result<(), MergeError> {
+    let Versions { base, ours, theirs } = *versions;
+    if plan.tensors.iter().all(|planned| planned.source.computed().is_none()) || !format::has_orders(ours.format()) {
+        return Ok(());
+    }
+    let orders = |manifest: &Manifest| -> Result<Vec<bool>, MergeError> {
+        Ok(format::fortran_orders(manifest.format(), &read_skeleton(&mut BlockReader::new(store), manifest)?))
+    };
+    let (base, ours, theirs) = (base.map(orders).transpose()?.unwrap_or_default(), orders(ours)?, orders(theirs)?);
+    for planned in &mut plan.tensors {
+        let Some(triple) = planned.source.computed() else { continue };
+        let order = ours.get(triple.ours);
+        let is_one = order == theirs.get(triple.theirs) && triple.base.is_none_or(|at| order == base.get(at));
+        if !is_one {
+            plan.conflicts.push(Conflict {
+                tensor: planned.name.clone(),
+                why: Why::Order,
+                base: triple.base,
+                ours: Some(triple.ours),
+                theirs: Some(triple.theirs),
+            });
+            planned.source = three_way::Source::Taken(Version::Ours, triple.ours);
+        }
+    }
+    Ok(())
+}
+
+fn read_skeleton(reader: &mut BlockReader, manifest: &Manifest) -> Result<Skeleton, MergeError> {
+    match &manifest.content {
+        Content::Model { skeleton, .. } => {
+            Skeleton::decode(&reader.read_object_by_id(skeleton)?).ok_or(MergeError::Skeleton(*skeleton))
+        }
+        Content::Opaque { .. } => Ok(Skeleton::new()),
+    }
 }
 
 /// What stands between the tensors of the result.
@@ -212,12 +251,7 @@ fn specs(manifest: &Manifest) -> Vec<TensorSpec<'_>> {
 /// Makes what stands between the tensors from that of the versions; or says why that cannot be done.
 fn join(store: &Store, versions: &Versions<'_>, executed: &Executed) -> Result<Result<Joined, String>, MergeError> {
     let mut reader = BlockReader::new(store);
-    let mut skeleton = |manifest: &Manifest| match &manifest.content {
-        Content::Model { skeleton, .. } => {
-            Skeleton::decode(&reader.read_object_by_id(skeleton)?).ok_or(MergeError::Skeleton(*skeleton))
-        }
-        Content::Opaque { .. } => Ok(Skeleton::new()),
-    };
+    let mut skeleton = |manifest: &Manifest| read_skeleton(&mut reader, manifest);
     let (base, ours, theirs) =
         (versions.base.map(&mut skeleton).transpose()?, skeleton(versions.ours)?, skeleton(versions.theirs)?);
     let (our_specs, their_specs) = (specs(versions.ours), specs(versions.theirs));

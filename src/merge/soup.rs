@@ -15,8 +15,8 @@ use super::execute::{COPIES, MEMORY_BYTES};
 use super::family;
 use super::numbers::{Combined, combine};
 use super::strategy::{Method, Refusal};
-use crate::format::Skeleton;
 use crate::format::rebuild::{self, Origin, Part, Side, TensorSpec};
+use crate::format::{self, Skeleton};
 use crate::parallel::{self, Budget};
 use crate::progress::Progress;
 use crate::version::find::{Model, Reading, SkeletonError, Tensor, TensorError};
@@ -87,6 +87,12 @@ pub enum SoupError {
     Write(#[from] io::Error),
 }
 
+/// For each tensor by its name, whether it is stored column by column.
+fn orders<'m>(model: &'m Model, skeleton: &Skeleton) -> HashMap<&'m str, bool> {
+    let orders = format::fortran_orders(&model.format, skeleton);
+    model.tensors.iter().map(|tensor| &*tensor.name).zip(orders).collect()
+}
+
 impl<'a> Soup<'a> {
     /// Looks whether the models are alike, and what is to be computed.
     ///
@@ -133,10 +139,21 @@ impl<'a> Soup<'a> {
             let is_computed = family::is_numeric(&tensor.name, &tensor.dtype);
             tensors.push(Planned { versions, base, is_computed });
         }
+        let skeleton = first.skeleton()?;
+        let order = orders(first, &skeleton);
+        for other in others.iter().copied().chain(base) {
+            let other = orders(other, &other.skeleton()?);
+            if let Some(name) = first.tensors.iter().map(|tensor| &*tensor.name).find(|name| order[name] != other[name])
+            {
+                return Err(SoupError::Unlike(format!(
+                    "`{name}` is stored row by row in one of them and column by column in another"
+                )));
+            }
+        }
         Ok(Self {
             format: &first.format,
             size: first.size,
-            skeleton: first.skeleton()?,
+            skeleton,
             models: models.iter().map(|model| model.reading()).collect(),
             base: base.map(Model::reading),
             method,

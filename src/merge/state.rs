@@ -1,12 +1,17 @@
 //! What a merge has left to decide, kept in `model-merge/` of the work tree's git directory until it is decided.
 //!
-//! One file of JSON for each path, named by the BLAKE3 of the path. It names the three versions and the results by their
-//! blobs, so that decisions can be made after git has forgotten the versions (`git add` on a file in conflict).
+//! One file of JSON for each conflict, named by the BLAKE3 of the path and of both sides. It names the three versions and the
+//! results by their blobs, so that decisions can be made after git has forgotten the versions (`git add` on a file in
+//! conflict).
 //!
-//! What is written there is still open as long as git's index has a result that the merge has left, or the conflict:
-//! whoever has put another version there has decided. A merge that was given up leaves its file behind; it is told from
-//! one that is open by the conflict that git's index remembers (for `git checkout --merge`) until the next commit, also
-//! where git itself does not know that it is merging: after `git merge --squash`, `cherry-pick -n`, `stash pop`.
+//! What is written there is still open as long as git's index has the conflict, or a result that the merge has left while
+//! nothing else was committed: whoever has put another version there has decided. A merge that was given up leaves its file
+//! behind. It is told from one that is open by the index alone, which remembers a conflict after `git add` (for
+//! `git checkout --merge`), also where git does not know that it is merging: after `merge --squash`, `cherry-pick -n`,
+//! `stash pop`.
+//!
+//! **Limitations.** `git checkout HEAD -- PATH` does not make the index forget; a conflict given up in this way seems open
+//! until ours is taken by `git model resolve`.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -39,8 +44,9 @@ pub struct State {
     pub theirs: String,
     /// The blob that the merge has left, and then each that a decision has left.
     pub results: Vec<String>,
-    /// The commit that was merged into; none if there was none yet.
-    pub head: Option<String>,
+    /// The commits that `git merge` was merging.
+    #[serde(default)]
+    pub merged: Vec<String>,
     /// The rules of that merge.
     #[serde(default)]
     pub rules: Source,
@@ -108,37 +114,46 @@ impl State {
         let file = AtomicFile::create_in(open_folder(&folder)?.as_fd(), mode_by_umask(0o666))?;
         // Plain structures of text always serialize.
         file.file().write_all(&serde_json::to_vec_pretty(self).unwrap_or_default())?;
-        file.persist(file_name(self.path.as_bytes()).as_ref())
-    }
-
-    /// What is written down for `path`.
-    pub fn load(repo: &Repo, path: &[u8]) -> Option<Self> {
-        read(&file(repo, path))
+        file.persist(self.file_name().as_ref())
     }
 
     /// Forgets it.
     pub fn remove(&self, repo: &Repo) {
         // What cannot be removed is told from what is open, as one of a merge that was given up.
-        let _ = fs::remove_file(file(repo, self.path.as_bytes()));
+        let _ = fs::remove_file(folder(repo).join(self.file_name()));
+    }
+
+    fn file_name(&self) -> String {
+        let key = [self.path.as_bytes(), self.ours.as_bytes(), self.theirs.as_bytes()].join(&0);
+        format!("{}.{EXTENSION}", BlockId::of(&key))
     }
 
     /// Whether it is still to be decided: the file is in conflict, or was added as the merge has left it.
     ///
     /// # Errors
-    /// Git cannot say what is being merged.
+    /// Git cannot say how it is with the file.
     pub fn is_open(&self, repo: &Repo) -> Result<bool, GitError> {
         let path = self.path.as_bytes();
-        let Some(staged) = repo.merged_index_blob(path) else {
-            // In conflict still, if this is that conflict.
-            return Ok(repo.index_blob(path).is_some_and(|ours| ours.to_string() == self.ours)
-                || repo.their_index_blob(path).is_some_and(|theirs| theirs.to_string() == self.theirs));
+        let in_conflict = || -> Result<bool, GitError> {
+            let conflicts = merging::conflicts(repo, path)?;
+            Ok(conflicts.iter().any(|[_, ours, theirs]| {
+                let is = |blob: &Option<BlobId>, known: &str| blob.is_some_and(|blob| blob.to_string() == known);
+                is(ours, &self.ours) && is(theirs, &self.theirs)
+            }))
         };
-        if !self.results.contains(&staged.to_string()) || self.head != merging::head()? {
+        let Some(staged) = repo.merged_index_blob(path) else { return in_conflict() };
+        let staged = staged.to_string();
+        if !self.results.contains(&staged) {
             return Ok(false);
         }
-        let was_in_conflict = |theirs: &BlobId| theirs.to_string() == self.theirs;
-        Ok(merging::blobs(repo, path)?.iter().any(was_in_conflict)
-            || merging::forgotten_blobs(path)?.iter().any(was_in_conflict))
+        // What is there has been committed since; where the other side has renamed the file, it is not there yet.
+        if merging::head_blob(path)?.is_some_and(|head| head.to_string() != self.ours) {
+            return Ok(false);
+        }
+        if !self.merged.is_empty() && merging::are_in_head(&self.merged)? {
+            return Ok(false);
+        }
+        Ok(staged != self.ours || in_conflict()?)
     }
 
     /// The blob that the merge, or the last decision, has left.
@@ -167,29 +182,45 @@ pub fn lock(repo: &Repo) -> io::Result<File> {
     Ok(file)
 }
 
-/// Everything that is open. What merges before the last commit have left behind is forgotten.
+/// Everything that is open. What is not any more, because something else was committed, is forgotten.
 ///
 /// # Errors
-/// Git cannot say what is being merged; what is written down cannot be read.
+/// Git cannot say how it is with a file; what is written down cannot be read.
 pub fn open(repo: &Repo) -> Result<Vec<State>, GitError> {
-    let Ok(entries) = fs::read_dir(folder(repo)) else { return Ok(Vec::new()) };
     let mut open = Vec::new();
-    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        if path.extension() != Some(OsStr::new(EXTENSION)) {
-            continue;
-        }
-        let state = read(&path).ok_or_else(|| GitError::Read {
-            what: format!("what a merge has left to decide, in `{}`", path.display()),
-            why: "it is damaged; delete it when all models are as they should be".into(),
-        })?;
+    for state in all(repo)? {
         if state.is_open(repo)? {
             open.push(state);
-        } else if state.head != merging::head()? {
+        } else if merging::head_blob(state.path.as_bytes())?.is_some_and(|head| head.to_string() != state.ours) {
             state.remove(repo);
         }
     }
     open.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
     Ok(open)
+}
+
+/// What is open at `path`.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn open_at(repo: &Repo, path: &[u8]) -> Result<Option<State>, GitError> {
+    for state in all(repo)? {
+        if state.path.as_bytes() == path && state.is_open(repo)? {
+            return Ok(Some(state));
+        }
+    }
+    Ok(None)
+}
+
+fn all(repo: &Repo) -> Result<Vec<State>, GitError> {
+    let Ok(entries) = fs::read_dir(folder(repo)) else { return Ok(Vec::new()) };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let notes = paths.filter(|path| path.extension() == Some(OsStr::new(EXTENSION)));
+    let damaged = |path: &Path| GitError::Read {
+        what: format!("what a merge has left to decide, in `{}`", path.display()),
+        why: "it is damaged; delete it when all models are as they should be".into(),
+    };
+    notes.map(|path| read(&path).ok_or_else(|| damaged(&path))).collect()
 }
 
 fn read(path: &Path) -> Option<State> {
@@ -198,12 +229,4 @@ fn read(path: &Path) -> Option<State> {
 
 fn folder(repo: &Repo) -> PathBuf {
     repo.git_dir().join(FOLDER)
-}
-
-fn file(repo: &Repo, path: &[u8]) -> PathBuf {
-    folder(repo).join(file_name(path))
-}
-
-fn file_name(path: &[u8]) -> String {
-    format!("{}.{EXTENSION}", BlockId::of(path))
 }

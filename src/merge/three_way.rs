@@ -48,6 +48,16 @@ pub enum Source {
     Rows(Rows),
 }
 
+impl Source {
+    /// The versions it is to be computed from, if it is.
+    pub const fn computed(&self) -> Option<Triple> {
+        match self {
+            Self::Taken(..) => None,
+            Self::Merged(triple, _) | Self::Rows(Rows { triple, .. }) => Some(*triple),
+        }
+    }
+}
+
 /// The three versions of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Triple {
@@ -109,6 +119,9 @@ pub enum Why {
     /// The sides have different element types.
     #[error("different element types")]
     Dtype,
+    /// Its elements stand row by row in one version, column by column in another.
+    #[error("row by row on one side, column by column on another")]
+    Order,
     /// Both sides have appended rows: the numbers of the new ones collide.
     #[error("rows appended on both sides")]
     BothAppended,

@@ -22,7 +22,7 @@ use crate::tensor::{TensorStats, Unit, is_numeric};
 pub struct Finding {
     /// The file, from the top of the work tree.
     pub path: Vec<u8>,
-    /// The tensor.
+    /// The tensor; empty for the file as a whole.
     pub tensor: String,
     /// What is with it.
     pub trouble: Trouble,
@@ -38,6 +38,8 @@ pub enum Trouble {
         /// Infinite.
         inf: u64,
     },
+    /// The file begins as a manifest and is none; why.
+    Broken(String),
     /// Another shape or element type than before, both as they are shown.
     Drift {
         /// Before.
@@ -50,14 +52,18 @@ pub enum Trouble {
 impl Trouble {
     /// Whether a commit should not have it.
     pub const fn is_grave(&self) -> bool {
-        matches!(self, Self::NotFinite { .. })
+        matches!(self, Self::NotFinite { .. } | Self::Broken(_))
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: ", shown(&self.path), self.tensor)?;
+        write!(f, "{}: ", shown(&self.path))?;
+        if !self.tensor.is_empty() {
+            write!(f, "{}: ", self.tensor)?;
+        }
         match &self.trouble {
+            Trouble::Broken(why) => write!(f, "begins as a manifest and is no manifest ({why})"),
             Trouble::NotFinite { nan, inf } => write!(f, "{nan} NaN and {inf} infinite, none before"),
             Trouble::Drift { before, now } => write!(f, "{now}, {before} before"),
         }
@@ -90,6 +96,14 @@ pub fn check(repo: &Repo, store: &Store, workers: usize, progress: &dyn Progress
     let mut findings = Vec::new();
     let mut jobs = Vec::new();
     for changed in changes::changed_files(&Versions::Index("HEAD".into()), &[])? {
+        if let Content::Blob(blob) = changed.new
+            && let Some(text) = repo.blob_up_to(blob, BYTES_MAX)?
+            && Manifest::looks_like(&text)
+            && let Err(error) = Manifest::parse(&text)
+        {
+            let trouble = Trouble::Broken(error.to_string());
+            findings.push(Finding { path: changed.path.clone(), tensor: String::new(), trouble });
+        }
         let manifest = |content| match content {
             Content::Blob(blob) => manifest(repo, blob),
             _ => Ok(None),

@@ -1,13 +1,13 @@
 //! From what a user writes (`FILE`, `REV:FILE`, `:FILE`) to a model.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::format::Skeleton;
-use crate::git::revision;
+use crate::format::{self, Skeleton};
+use crate::git::revision::{self, Named};
 use crate::git::{BlobId, GitError, shown, tree};
 use crate::id::ObjectId;
 use crate::manifest::{BYTES_MAX, Content, Manifest, ParseError};
@@ -128,15 +128,21 @@ pub fn find(spec: &OsStr) -> Result<Model, FindError> {
     in_git(context, blob, spec)
 }
 
-/// As [`find`]; a revision alone is its one model. Returns its path from the top, too, if it is in git.
+/// As [`find`]; a revision alone is its one model. Returns its path as git has it, too, if it is in git.
 ///
 /// # Errors
 /// Those of [`find`]; a revision with several models, or none.
 pub fn find_only(spec: &OsStr) -> Result<(Model, Option<Vec<u8>>), FindError> {
     let is_revision = || revision::commit(spec).ok().flatten().is_some();
     if spec.as_encoded_bytes().contains(&b':') || Path::new(spec).exists() || !is_revision() {
-        let path = revision::split(spec).0.and(Some(revision::split(spec).1));
-        let path = path.map(|path| path.into_encoded_bytes());
+        let path = match revision::split(spec) {
+            (Some(revision), path) => {
+                // Looked for in the current folder, too, it may be somewhere else than it says.
+                let strict = revision::look_up(&[&revision, OsStr::new(":"), &path].into_iter().collect::<OsString>())?;
+                matches!(strict, Some(Named::Blob(_))).then(|| path.into_encoded_bytes())
+            }
+            (None, _) => None,
+        };
         return Ok((find(spec)?, path));
     }
     let context = Context::discover()?;
@@ -259,6 +265,19 @@ impl Model {
                 Ok(skeleton)
             }
         }
+    }
+
+    /// Whether the elements of a tensor of this model stand column by column.
+    ///
+    /// # Errors
+    /// Those of [`Model::skeleton`].
+    pub fn is_by_column(&self, tensor: &Tensor) -> Result<bool, SkeletonError> {
+        if !format::has_orders(&self.format) {
+            return Ok(false);
+        }
+        let at = self.tensors.iter().position(|other| other.name == tensor.name);
+        let orders = format::fortran_orders(&self.format, &self.skeleton()?);
+        Ok(at.and_then(|at| orders.get(at).copied()).unwrap_or(false))
     }
 
     /// The tensor of this name.

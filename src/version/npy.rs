@@ -35,8 +35,9 @@ pub fn is_widened(dtype: &Dtype) -> bool {
     descr(dtype).is_none() && tensor::is_numeric(dtype)
 }
 
-/// The file; `None` for a type whose values nobody here can read.
-pub fn encode(dtype: &Dtype, shape: &[u64], bytes: &[u8]) -> Option<Vec<u8>> {
+/// The file, with elements that stand row by row or, if `by_column`, column by column; `None` for a type whose values nobody
+/// here can read.
+pub fn encode(dtype: &Dtype, shape: &[u64], by_column: bool, bytes: &[u8]) -> Option<Vec<u8>> {
     let descr = match descr(dtype) {
         Some(descr) => descr,
         None if is_widened(dtype) => "<f4",
@@ -44,7 +45,11 @@ pub fn encode(dtype: &Dtype, shape: &[u64], bytes: &[u8]) -> Option<Vec<u8>> {
     };
     let dims: Vec<String> = shape.iter().map(u64::to_string).collect();
     let comma = if dims.len() == 1 { "," } else { "" };
-    let dict = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}{comma}), }}", dims.join(", "));
+    let dict = format!(
+        "{{'descr': '{descr}', 'fortran_order': {}, 'shape': ({}{comma}), }}",
+        if by_column { "True" } else { "False" },
+        dims.join(", ")
+    );
     let head = 10 + dict.len() + 1;
     let padding = head.next_multiple_of(ALIGNMENT) - head;
     let mut file = b"\x93NUMPY\x01\0".to_vec();
@@ -71,7 +76,7 @@ mod tests {
     fn files_are_read_back() {
         for (shape, count) in [(&[][..], 1), (&[3][..], 3), (&[2, 3][..], 6), (&[0, 4][..], 0)] {
             let bytes: Vec<u8> = (0..count * 4).map(|byte| byte as u8).collect();
-            let file = encode(&Plain::I32.into(), shape, &bytes).expect("a type of NumPy's");
+            let file = encode(&Plain::I32.into(), shape, false, &bytes).expect("a type of NumPy's");
             assert_eq!(file.len() % 64, bytes.len() % 64);
             let Detected::Model(layout) = detect(&Bytes(&file)).expect("read") else { panic!("{shape:?}") };
             assert_eq!((&layout.records[0].shape[..], layout.records[0].len), (shape, bytes.len() as u64));

@@ -77,6 +77,11 @@ impl Loose {
         Ok(Self { file, offsets, manifest: Manifest { size, content, extra: Map::new() } })
     }
 
+    /// Whether it is the file that `manifest` describes, whatever claims stand there beside.
+    pub fn is_like(&self, manifest: &Manifest) -> bool {
+        self.manifest.size == manifest.size && self.manifest.objects().eq(manifest.objects())
+    }
+
     /// Fills `out` with the bytes of the tensor `name` from `start` on.
     ///
     /// # Errors

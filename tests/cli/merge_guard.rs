@@ -319,3 +319,172 @@ fn pipes_and_links_are_not_replaced_by_files() {
     assert!(repo.path("link").symlink_metadata().expect("there").is_symlink());
     assert!(repo.read("old.npy").starts_with(b"\x93NUMPY"));
 }
+
+/// What only looks at history merges too.
+#[test]
+fn looking_at_other_merges_changes_nothing() {
+    let env = environment();
+    let repo = all_contested(&env);
+    repo.git(&["checkout", "-q", "-b", "history"]).ok();
+    repo.git(&["merge", "--no-edit", "side"]).fails_with(1);
+    repo.model(&["resolve", FILE, "--take", "theirs"]).ok();
+    repo.git(&["commit", "-q", "--no-edit"]).ok();
+    repo.git(&["checkout", "-q", "-b", "later", "side"]).ok();
+    repo.write(FILE, &layers(&[9.0]));
+    repo.commit("later");
+    repo.git(&["checkout", "-q", "main"]).ok();
+    repo.git(&["merge", "--no-edit", "later"]).fails_with(1);
+    repo.git(&["show", "--remerge-diff", "--stat", "history"]).ok();
+    repo.git(&["add", "-A"]).ok();
+    stopped(&repo.git(&["commit", "-q", "--no-edit"]));
+    repo.model(&["resolve", FILE, "--take", "theirs"]).ok();
+    repo.assert_holds(FILE, &layers(&[9.0]));
+}
+
+#[test]
+fn a_commit_of_named_files_is_stopped_and_forgets_nothing() {
+    let env = environment();
+    let repo = all_contested(&env);
+    repo.git(&["merge", "--squash", "side"]).fails_with(1);
+    stopped(&repo.git(&["commit", "-q", "-m", "x", FILE]));
+    repo.git(&["add", "-A"]).ok();
+    stopped(&repo.git(&["commit", "-q", "-m", "x", FILE]));
+    // Another file may be committed meanwhile, by those who say so.
+    repo.write("notes", b"x");
+    repo.git(&["add", "notes"]).ok();
+    repo.git(&["commit", "-q", "--no-verify", "-m", "notes", "notes"]).ok();
+    stopped(&repo.git(&["commit", "-q", "--allow-empty", "-m", "x"]));
+    repo.model(&["resolve", FILE, "--take", "theirs"]).ok();
+    repo.git(&["commit", "-q", "-m", "x"]).ok();
+}
+
+#[test]
+fn local_training_that_conflicts_with_another_branch_is_not_forgotten() {
+    let env = environment();
+    let repo = all_contested(&env);
+    repo.git(&["checkout", "-q", "-b", "work", "main~"]).ok();
+    repo.write(FILE, &layers(&[7.0]));
+    repo.git(&["checkout", "-q", "-m", "main"]);
+    repo.git(&["add", "-A"]).ok();
+    stopped(&repo.git(&["commit", "-q", "--allow-empty", "-m", "x"]));
+    repo.model(&["resolve", FILE, "--take", "theirs"]).ok();
+    repo.assert_holds(FILE, &layers(&[7.0]));
+}
+
+#[test]
+fn adding_a_file_in_conflict_is_mentioned() {
+    let env = environment();
+    let repo = all_contested(&env);
+    repo.git(&["merge", "--no-edit", "side"]).fails_with(1);
+    let add = repo.git(&["add", "-A"]).ok();
+    assert!(add.stderr.contains("1 tensor still in conflict, as on our side"), "{}", add.stderr);
+}
+
+#[test]
+fn what_was_given_up_stops_nothing() {
+    let env = environment();
+    let repo = all_contested(&env);
+    repo.git(&["checkout", "-q", "side"]).ok();
+    repo.write("notes", b"x");
+    repo.commit("notes");
+    repo.git(&["checkout", "-q", "main"]).ok();
+    repo.git(&["merge", "--no-edit", "side"]).fails_with(1);
+    repo.git(&["merge", "--abort"]).ok();
+    repo.git(&["-c", "model.merge.strategy=ours", "merge", "-q", "--no-edit", "side"]).ok();
+    repo.git(&["reset", "-q", "--hard", "HEAD~"]).ok();
+    repo.git(&["merge", "--no-edit", "side"]).fails_with(1);
+    repo.git(&["merge", "--abort"]).ok();
+    repo.git(&["merge", "-q", "--no-edit", "-s", "ours", "side"]).ok();
+    repo.git(&["reset", "-q", "--hard", "HEAD~"]).ok();
+    // The commit in conflict is left out, the one after it goes in.
+    repo.git(&["checkout", "-q", "side"]).ok();
+    repo.git(&["rebase", "main"]).fails_with(1);
+    repo.git(&["rebase", "--skip"]).ok();
+    repo.assert_holds(FILE, &layers(&[1.5]));
+    assert_eq!(repo.read("notes"), b"x");
+}
+
+/// The same merge, given up and made again with a rule: what it left before is not what it leaves now.
+#[test]
+fn a_merge_made_again_with_a_rule_is_done() {
+    let env = environment();
+    let repo = branches(&env, &layers(&BASE), &layers(&[1.5, 2.0, 3.0]), &layers(&[1.25, 2.5, 3.0]));
+    repo.model(&["install", "--local"]).ok();
+    repo.git(&["merge", "--no-edit", "side"]).fails_with(1);
+    repo.git(&["merge", "--abort"]).ok();
+    repo.git(&["-c", "model.merge.strategy=ours", "merge", "-q", "--no-edit", "side"]).ok();
+    repo.assert_holds(FILE, &layers(&[1.5, 2.5, 3.0]));
+}
+
+#[test]
+fn a_manifest_with_conflict_markers_is_not_committed() {
+    let env = environment();
+    let repo = branches(&env, &layers(&BASE), &layers(&[1.5, 2.0, 3.0]), &layers(&[1.25, 2.0, 3.0]));
+    repo.model(&["install", "--local"]).ok();
+    let text = String::from_utf8(repo.blob("main", FILE)).expect("text");
+    let lines: Vec<&str> = text.lines().collect();
+    let broken = [lines[0], "", "<<<<<<< ours", lines[2], "=======", lines[2], ">>>>>>> theirs", ""].join("\n");
+    repo.write(FILE, broken.as_bytes());
+    repo.git(&["add", "-A"]).ok();
+    let commit = repo.git(&["commit", "-q", "-m", "x"]).fails_with(1);
+    assert!(commit.stderr.contains("m.safetensors"), "{}", commit.stderr);
+    assert!(commit.stderr.contains("no manifest"), "{}", commit.stderr);
+}
+
+#[test]
+fn a_soup_is_written_over_nothing_that_git_does_not_have() {
+    let env = environment();
+    let repo = branches(&env, &layers(&[1.0]), &layers(&[1.5]), &layers(&[1.25]));
+    let soup = |model: &str| repo.model(&["merge", model, "side", "--method", "linear"]);
+    repo.write(FILE, &layers(&[9.0]));
+    for model in ["main:m.safetensors", "main:./m.safetensors", "main"] {
+        soup(model).fails_with(if model.contains("./") { 2 } else { 1 });
+        repo.assert_holds(FILE, &layers(&[9.0]));
+    }
+    repo.git(&["checkout", "-q", FILE]).ok();
+    repo.git(&["update-index", "--assume-unchanged", FILE]).ok();
+    repo.write(FILE, &layers(&[9.0]));
+    soup("main").fails_with(1);
+    repo.git(&["update-index", "--no-assume-unchanged", FILE]).ok();
+    repo.git(&["checkout", "-q", FILE]).ok();
+    std::fs::set_permissions(repo.path(FILE), std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    soup("main").ok();
+    repo.assert_holds(FILE, &layers(&[1.375]));
+    assert_eq!(repo.path(FILE).metadata().expect("there").permissions().mode() & 0o777, 0o600);
+}
+
+/// An array of 2 × 2 floats in a .npy file.
+fn npy(by_column: bool, values: [f32; 4]) -> Vec<u8> {
+    let order = if by_column { "True" } else { "False" };
+    let header = format!("{{'descr': '<f4', 'fortran_order': {order}, 'shape': (2, 2), }}");
+    let header = format!("{header:<117}\n");
+    let elements = values.iter().flat_map(|value| value.to_le_bytes());
+    [b"\x93NUMPY\x01\0", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), &elements.collect::<Vec<u8>>()]
+        .concat()
+}
+
+#[test]
+fn elements_in_different_orders_are_not_mixed() {
+    let env = environment();
+    let repo = env.repo("repo");
+    repo.write(".gitattributes", b"*.npy filter=model merge=model\n");
+    repo.write("a.npy", &npy(false, [1.0; 4]));
+    repo.commit("base");
+    repo.git(&["checkout", "-q", "-b", "side"]).ok();
+    repo.write("a.npy", &npy(true, [2.0; 4]));
+    repo.commit("theirs");
+    repo.git(&["checkout", "-q", "main"]).ok();
+    let ours = npy(true, [3.0; 4]);
+    repo.write("a.npy", &ours);
+    repo.commit("ours");
+    let merge = repo.git(&["-c", "model.merge.strategy=task_arithmetic", "merge", "--no-edit", "side"]).fails_with(1);
+    assert!(merge.stderr.contains("column by column"), "{}", merge.stderr);
+    repo.assert_holds("a.npy", &ours);
+    repo.write("row.npy", &npy(false, [1.0, 2.0, 3.0, 4.0]));
+    repo.write("column.npy", &npy(true, [1.0, 3.0, 2.0, 4.0]));
+    let soup = repo.model(&["merge", "row.npy", "column.npy", "--method", "linear", "-o", "soup.npy"]).fails_with(1);
+    assert!(soup.stderr.contains("row by row in one of them and column by column in another"), "{}", soup.stderr);
+    repo.model(&["cat", "column.npy", "array", "-o", "again.npy"]).ok();
+    let again = repo.read("again.npy");
+    assert!(String::from_utf8_lossy(&again).contains("'fortran_order': True"));
+}

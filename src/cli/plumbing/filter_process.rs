@@ -4,12 +4,13 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
 use crate::error::{Error, Result};
-use crate::git::BlobId;
 use crate::git::filter_protocol::{Command, FilterServer, Request, WriteError};
+use crate::git::{BlobId, shown};
 use crate::manifest::{BYTES_MAX, Manifest};
+use crate::merge::state;
 use crate::progress::{Counted, Progress, Silent};
 use crate::store::StoreError;
-use crate::ui::Ui;
+use crate::ui::{Ui, count};
 use crate::worktree::assemble::AssembleError;
 use crate::worktree::clean::CleanError;
 use crate::worktree::pending::{Notes, Pending};
@@ -49,6 +50,19 @@ fn serve(context: &Context, notes: &mut Notes, input: impl Read, output: impl Wr
     Ok(())
 }
 
+/// After `git add` the tensors in conflict are ours, and where all of them were, git may find nothing to commit.
+fn tell_of_conflict(context: &Context, path: &[u8], text: &[u8], ui: &Ui) {
+    let Ok(Some(state)) = state::open_at(&context.repo, path) else { return };
+    if context.repo.hash_blob(text).is_ok_and(|blob| state.results.contains(&blob.to_string())) {
+        let name = shown(path);
+        ui.warn(&format!(
+            "`{name}`: {} still in conflict, as on our side; decide with `git model resolve {name} --take \
+             ours|theirs|METHOD`",
+            count(state.open.len(), "tensor")
+        ));
+    }
+}
+
 fn answer_clean(context: &Context, mut request: Request<'_, impl Read, impl Write>, ui: &Ui) -> io::Result<()> {
     let path = request.head.path.clone();
     let name = String::from_utf8_lossy(&path);
@@ -62,6 +76,7 @@ fn answer_clean(context: &Context, mut request: Request<'_, impl Read, impl Writ
             if let Some(line) = cleaned.summary.as_ref().and_then(|summary| super::summary(&path, summary, ui)) {
                 ui.note(&line);
             }
+            tell_of_conflict(context, &path, &cleaned.text, ui);
             request.answer(&cleaned.text)?;
             // While git takes the manifest in.
             manifest_deltas::note(context, &path, &cleaned);

@@ -6,7 +6,7 @@ use crate::config::SmudgeMode;
 use crate::error::{Error, Result};
 use crate::git::{merging, revision, shown};
 use crate::merge::{mixed, state};
-use crate::metrics::health::{self, Finding};
+use crate::metrics::health::{self, Finding, Trouble};
 use crate::progress::Progress;
 use crate::ui::{Ui, count};
 use crate::worktree::materialize::{self, Report};
@@ -87,7 +87,7 @@ fn nothing_open(context: &Context) -> Result {
         .hint("to keep ours in all of them is a decision too: `--take ours`"))
 }
 
-/// NaN or infinity that has come into weights stops a commit; other shapes and types are mentioned.
+/// NaN or infinity that has come into weights, or a broken manifest, stops a commit; other shapes and types are mentioned.
 fn sound(context: &Context, ui: &Ui) -> Result {
     let findings = match health::check(&context.repo, &context.store, context.settings.workers, ui) {
         Ok(findings) => findings,
@@ -111,8 +111,20 @@ fn sound(context: &Context, ui: &Ui) -> Result {
     } else {
         String::new()
     };
-    let what = count(grave.len(), "tensor");
-    Err(Error::failed(format!("NaN or infinity in {what} that had none:{}{more}", lines.concat()))
+    let (broken, not_finite): (Vec<&Finding>, Vec<&Finding>) =
+        grave.iter().partition(|finding| matches!(finding.trouble, Trouble::Broken(_)));
+    let what = match (broken.len(), not_finite.len()) {
+        (0, tensors) => format!("NaN or infinity in {} that had none", count(tensors, "tensor")),
+        (files, 0) => format!("{} of weights cannot be restored", count(files, "file")),
+        (files, tensors) => {
+            format!(
+                "{} of weights cannot be restored, and NaN or infinity in {}",
+                count(files, "file"),
+                count(tensors, "tensor")
+            )
+        }
+    };
+    Err(Error::failed(format!("{what}:{}{more}", lines.concat()))
         .hint("`git model diff --cached` shows what has changed")
         .hint("if it is meant: `git commit --no-verify` (`git merge --no-verify`)"))
 }

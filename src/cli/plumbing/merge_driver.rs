@@ -16,6 +16,10 @@ use crate::progress::Progress;
 use crate::ui::{Ui, count};
 use crate::worktree::{Context, manifest_deltas};
 
+/// Commands that merge without touching the index and the work tree.
+const IN_MEMORY: [&str; 10] =
+    ["merge-tree", "log", "show", "diff", "diff-tree", "reflog", "range-diff", "whatchanged", "format-patch", "replay"];
+
 /// Exits with 0 when everything was merged, with 1 when there are conflicts; our file is a whole manifest either way.
 /// With 129 git gives the whole merge up, where going on would hide that something is missing or set wrongly; before 2.41
 /// it takes that for a conflict.
@@ -28,25 +32,27 @@ pub fn run(args: DriverArgs, ui: &Ui) -> Result {
     let context = crate::cli::context()?;
     let is_inner = is_inner(args.marker_size, &args.labels);
     // A merge in memory leaves nothing to be decided in this work tree.
-    let is_noted = !is_inner && git::caller().as_deref() != Some("merge-tree");
+    let is_noted = !is_inner && git::caller().is_none_or(|caller| !IN_MEMORY.contains(&&*caller));
     let base_manifest = Manifest::parse(&base).ok();
-    let note = |result: &[u8], rules: &Source, open: Vec<Open>| -> Result {
-        if !is_noted {
-            return Ok(());
-        }
+    let state = |result: &[u8], rules: &Source, open: Vec<Open>| -> Result<State> {
         let blob = |text: &[u8]| context.repo.hash_blob(text).map(|id| id.to_string());
-        let state = State {
+        Ok(State {
             path: path.into(),
             base: base_manifest.is_some().then(|| blob(&base)).transpose()?,
             ours: blob(&our_text)?,
             theirs: blob(&their_text)?,
             results: vec![blob(result)?],
-            head: merging::head()?,
+            merged: merging::named_by_git(),
             rules: rules.clone(),
             decisions: Vec::new(),
             open,
-        };
-        Ok(state.save(&context.repo)?)
+        })
+    };
+    let note = |result: &[u8], rules: &Source, open: Vec<Open>| -> Result {
+        if is_noted {
+            state(result, rules, open)?.save(&context.repo)?;
+        }
+        Ok(())
     };
     // What stops the merge is a conflict of the whole file for a git that goes on.
     let stopped = |rules: &Source, error: Error| -> Error {
@@ -80,6 +86,10 @@ pub fn run(args: DriverArgs, ui: &Ui) -> Result {
         ui.warn(&format!("`{}`: both sides have changed `{keys}` in the metadata; ours is kept", shown(path)));
     }
     if merged.is_clean() {
+        if is_noted {
+            // The same merge may have been given up before, with other rules.
+            state(&result, &source, Vec::new())?.remove(&context.repo);
+        }
         if !is_inner {
             manifest_deltas::note_merged(&context, &result, [&our_text, &their_text]);
         }

@@ -9,9 +9,9 @@
 use super::three_way::{Which, take, weave};
 use super::zip::{self, Archive, Piece, Unit};
 use super::{CannotRebuild, Merge, Origin, Rebuilt, cannot};
+use crate::format::npy;
 
 const SUFFIX: &str = ".npy";
-const ORDER_KEY: &str = "fortran_order";
 
 pub(super) fn rebuild(merge: &Merge) -> Result<Rebuilt, CannotRebuild> {
     let archives = Archives {
@@ -102,11 +102,10 @@ impl Archives {
 
 /// What the .npy header says of the order of elements, where it says so as numpy does.
 fn fortran_order(unit: &Unit) -> Option<bool> {
-    let Some(Piece::Bytes(header)) = unit.pieces.first() else { return None };
-    let header = String::from_utf8_lossy(header);
-    let (_, value) = header.split_once(ORDER_KEY)?;
-    let value = value.trim_start_matches(['\'', '"', ':', ' ']);
-    Some(value.starts_with("True"))
+    match unit.pieces.first() {
+        Some(Piece::Bytes(header)) => Some(npy::has_fortran_order(header)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
