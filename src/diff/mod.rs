@@ -11,6 +11,7 @@ use crate::git::changes::{self, Content, Versions};
 use crate::git::{BlobId, GitError};
 use crate::manifest::{BYTES_MAX, Manifest, Tensor};
 use crate::progress::Progress;
+use crate::worktree::assemble::fetch_missing;
 use crate::worktree::loose::Loose;
 use crate::worktree::{Context, models};
 
@@ -154,6 +155,11 @@ pub fn diff(
         }
         let mut file = plan_file(changed.path, changed.from, &old, &new);
         if let Some(options) = options {
+            for side in [&old, &new] {
+                if let Side::Stored(manifest) = side {
+                    fetch_missing(context, manifest);
+                }
+            }
             let changes: Vec<Change> = file.entries.iter().map(|entry| entry.change.clone()).collect();
             let (numbers, read) = compare::compare(&context.store, (&old, &new), &changes, options, progress);
             for (entry, numbers) in file.entries.iter_mut().zip(numbers) {

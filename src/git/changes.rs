@@ -99,9 +99,12 @@ pub fn versions(
     Ok((versions, paths))
 }
 
-/// A file, or a pattern that git takes as a pathspec.
+/// A file, or a pattern that git takes as a pathspec. With a colon further inside it would be a file of a revision.
 fn is_there(path: &OsStr) -> bool {
-    path.as_encoded_bytes().iter().any(|byte| b"*?[:".contains(byte)) || Path::new(path).symlink_metadata().is_ok()
+    let bytes = path.as_encoded_bytes();
+    let is_magic = [&b":("[..], b":/", b":!", b":^"].iter().any(|magic| bytes.starts_with(magic)) || bytes == b":";
+    let is_pattern = is_magic || !bytes.contains(&b':') && bytes.iter().any(|byte| b"*?[".contains(byte));
+    is_pattern || Path::new(path).symlink_metadata().is_ok()
 }
 
 /// The files that differ, within `paths` if there are any.

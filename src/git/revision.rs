@@ -19,10 +19,17 @@ pub enum Named {
 
 /// What `name` stands for; `None` if git knows nothing by that name.
 pub fn look_up(name: &OsStr) -> Result<Option<Named>, GitError> {
-    if name.is_empty() || name.as_bytes().starts_with(b"-") || name.as_bytes().contains(&b'\n') {
+    if name.is_empty() || name.as_bytes().starts_with(b"-") {
         return Ok(None);
     }
     let mut input = name.as_bytes().to_vec();
+    if input.contains(&b'\n') {
+        // A question is one line; its object's name has no more.
+        let Some(id) = Git::new(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(name).answer()? else {
+            return Ok(None);
+        };
+        input = id.trim_ascii().to_vec();
+    }
     input.push(b'\n');
     let answer = Git::new(["cat-file", "--batch-check=%(objecttype) %(objectname)"]).output_with_input(&input)?;
     let answer = String::from_utf8_lossy(&answer);

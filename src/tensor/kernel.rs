@@ -105,13 +105,21 @@ pub fn square_sum<T: Real>(x: &[T]) -> f64 {
     total(lanes[0]) + total(lanes[1])
 }
 
+/// Beyond this ratio of ‖a‖² and ‖b‖², the smaller one is lost in the rounding of their sum: of 16 digits, 12 are left.
+const NORM_SQUARES_RATIO_MAX: f64 = 1e8;
+
+/// Σ x·y.
+fn products<T: Real>(x: &[T], y: &[T]) -> f64 {
+    x.iter().zip(y).map(|(&x, &y)| x.into() * y.into()).sum()
+}
+
 /// Compares two runs of one length, a multiple of `LANES`.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
-pub fn compare<T: Real>(a: &[T], b: &[T]) -> Comparison {
+pub fn compare<T: Real>(x: &[T], y: &[T]) -> Comparison {
     let mut sums = [[0.0; LANES]; 3];
     let mut max = [0.0; LANES];
     let (mut changed, mut bits_changed) = ([0_u32; LANES], [0_u32; LANES]);
-    for (a, b) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
+    for (a, b) in x.as_chunks::<LANES>().0.iter().zip(y.as_chunks::<LANES>().0) {
         for i in 0..LANES {
             changed[i] += u32::from(a[i] != b[i]);
             bits_changed[i] += u32::from(a[i].differs(b[i]));
@@ -125,8 +133,8 @@ pub fn compare<T: Real>(a: &[T], b: &[T]) -> Comparison {
     }
     let [a, b, delta] = sums.map(total);
     // The scalar product follows from the three sums, and costs nothing per element. What rounding leaves of its
-    // precision is relative to ‖a‖·‖b‖, as it is for a sum of products.
-    let dot = (a + b - delta) / 2.0;
+    // precision is relative to ‖a‖·‖b‖, as it is for a sum of products, if neither is much longer than the other.
+    let dot = if a.max(b) > NORM_SQUARES_RATIO_MAX * a.min(b) { products(x, y) } else { (a + b - delta) / 2.0 };
     Comparison {
         sums: Sums { a, b, delta, dot },
         max_abs: max.into_iter().fold(0.0, f64::max),

@@ -13,7 +13,7 @@ use crate::id::ObjectId;
 use crate::manifest::{BYTES_MAX, Content, Manifest, ParseError};
 use crate::store::{BlockReader, Store, StoreError};
 use crate::tensor::Dtype;
-use crate::worktree::assemble::{AssembleError, read_skeleton};
+use crate::worktree::assemble::{AssembleError, fetch_missing, read_skeleton};
 use crate::worktree::{Context, OpenError, loose, models};
 
 /// A tensor, wherever it is.
@@ -248,7 +248,8 @@ impl Model {
     /// What the store does not have or cannot read; a file that cannot be read.
     pub fn skeleton(&self) -> Result<Skeleton, SkeletonError> {
         match &self.place {
-            Place::Store(context, Manifest { content: Content::Model { skeleton, .. }, .. }) => {
+            Place::Store(context, manifest @ Manifest { content: Content::Model { skeleton, .. }, .. }) => {
+                fetch_missing(context, manifest);
                 Ok(read_skeleton(&context.store, skeleton)?)
             }
             Place::Store(..) => Ok(Skeleton::new()),
@@ -304,7 +305,10 @@ impl Model {
     /// What reads the tensors, from several threads if need be.
     pub fn reading(&self) -> Reading<'_> {
         match &self.place {
-            Place::Store(context, _) => Reading::Store(context.store.clone()),
+            Place::Store(context, manifest) => {
+                fetch_missing(context, manifest);
+                Reading::Store(context.store.clone())
+            }
             Place::File(file) => Reading::File(file),
         }
     }

@@ -40,6 +40,7 @@ pub fn verify(context: &Context, revision: &str, progress: &dyn Progress) -> Res
         }
     }
     let manifests: Vec<&Manifest> = models.iter().filter_map(|(_, manifest)| manifest.as_ref().ok()).collect();
+    manifests.iter().for_each(|manifest| assemble::fetch_missing(context, manifest));
     let results = check_objects(context, &manifests, progress);
     let verified = models.into_iter().map(|(path, manifest)| match manifest {
         Ok(manifest) => {

@@ -115,7 +115,7 @@ impl Assembly {
             if !error.is_missing() {
                 return Err(error);
             }
-            crate::sync::fetch::from_local_remotes(&context.repo, store, manifest);
+            fetch_missing(context, manifest);
             Self::plan(store, manifest)
         })
     }
@@ -277,6 +277,14 @@ impl Part {
             Self::Block(id, _) => reader.read(id, out)?,
         }
         Ok(())
+    }
+}
+
+/// Brings the objects of `manifest` that are missing here if a remote on this file system has them. What cannot be had stays
+/// missing, which whoever reads it finds out.
+pub fn fetch_missing(context: &Context, manifest: &Manifest) {
+    if manifest.objects().any(|id| !context.store.contains_object(&id)) {
+        crate::sync::fetch::from_local_remotes(&context.repo, &context.store, manifest);
     }
 }
 

@@ -215,6 +215,27 @@ fn exit_codes_as_gits() {
     assert!(outcome.stderr.starts_with("error: no such revision or file: `nonsense`\nhint: "), "{}", outcome.stderr);
     repo.model(&["diff", "nonsense"]).fails_with(1);
     repo.model(&["diff", "HEAD", "HEAD", "HEAD"]).fails_with(1);
+    // A file that a revision does not have is no pattern.
+    for word in ["HEAD:typo.safetensors", "nonsense:m.safetensors", ":typo.safetensors"] {
+        repo.model(&["diff", "--exit-code", word, word]).fails_with(128);
+    }
+    repo.model(&["diff", "--exit-code", ":(glob)*.safetensors"]).fails_with(1);
+}
+
+/// What a checkout would fetch, whoever looks into it gets too.
+#[test]
+fn a_clone_without_a_work_tree_has_the_weights() {
+    let env = Env::new();
+    let repo = repo(&env);
+    repo.write("m.safetensors", &trained());
+    repo.commit("two");
+    let looks: [&[&str]; 3] =
+        [&["diff", "HEAD~", "HEAD"], &["verify"], &["cat", "HEAD:m.safetensors", "embed.weight", "--raw"]];
+    for (at, look) in looks.iter().enumerate() {
+        let name = format!("clone{at}");
+        env.git(&["clone", "-q", "--no-checkout", "repo", &name]);
+        env.at(&name).model(look).ok();
+    }
 }
 
 #[test]

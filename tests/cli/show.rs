@@ -177,3 +177,17 @@ fn verified_to_the_last_bit() {
     empty.git(&["commit", "-q", "--allow-empty", "-m", "none"]).ok();
     assert_eq!(empty.model(&["verify"]).ok().stderr, "there are no models in `HEAD`\n");
 }
+
+#[test]
+fn a_path_may_have_a_line_end_in_it() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    let name = "n\nl.safetensors";
+    repo.write(name, &safetensors(&[Tensor { name: "w", dtype: "U8", shape: &[3], bytes: &[1, 2, 3] }]));
+    repo.commit("one");
+    for spec in [format!("HEAD:{name}"), format!(":{name}")] {
+        let bytes = repo.model(&["cat", &spec, "w", "--raw"]).ok().stdout;
+        assert_eq!(bytes, [1, 2, 3]);
+    }
+    repo.model(&["show", "HEAD:no\nt.safetensors"]).fails_with(1);
+}

@@ -131,6 +131,32 @@ fn relative_change() {
 }
 
 #[test]
+fn the_angle_does_not_depend_on_lengths() {
+    let f32 = Dtype::Plain(Plain::F32);
+    let numbers: Vec<f32> = (0..4000).map(|at| ((at * 37 % 101) as f32 - 50.0) / 64.0).collect();
+    let bytes = |scale: f32| numbers.iter().flat_map(|x| (x * scale).to_le_bytes()).collect::<Vec<_>>();
+    for exponent in [0, 8, 24, 40, 80] {
+        let scale = 2_f32.powi(exponent);
+        for (from, to, expected) in [(1.0, scale, 1.0), (scale, 1.0, 1.0), (1.0, -scale, -1.0)] {
+            let mut stats = ChangeStats::new(&f32, &f32);
+            stats.push(0, &bytes(from), &bytes(to));
+            let cosine = stats.cosine().expect("an angle");
+            assert!((cosine - expected).abs() <= TOLERANCE, "{from} to {to}: {cosine}");
+        }
+    }
+}
+
+#[test]
+fn squares_beyond_a_double_have_no_norm() {
+    let f64 = Dtype::Plain(Plain::F64);
+    for (a, b) in [(1e308_f64, -1e308_f64), (1e-200, 2e-200)] {
+        let mut stats = ChangeStats::new(&f64, &f64);
+        stats.push(0, &a.to_le_bytes(), &b.to_le_bytes());
+        assert_eq!((stats.relative(), stats.cosine(), stats.max_abs()), (None, None, (b - a).abs()));
+    }
+}
+
+#[test]
 fn what_has_no_numbers_is_compared_as_blocks() {
     let iq = Dtype::Gguf(Quantized::IQ4_NL);
     let a = vec![7; 18 * 100];

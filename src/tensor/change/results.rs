@@ -79,15 +79,19 @@ impl ChangeStats {
         self.sums.dot
     }
 
-    /// ‖Δ‖ / ‖A‖; `None` where A is zero.
+    /// ‖Δ‖ / ‖A‖; `None` where A is zero, or the squares of its elements are beyond the range of a double.
     pub fn relative(&self) -> Option<f64> {
-        (self.sums.a > 0.0).then(|| self.norm_delta() / self.norm_a())
+        let relative = self.norm_delta() / self.norm_a();
+        (self.sums.a > 0.0 && relative.is_finite()).then_some(relative)
     }
 
-    /// Cosine of the angle between A and B; `None` where one is zero.
+    /// Cosine of the angle between A and B; `None` where one is zero, or squares are beyond the range of a double.
     pub fn cosine(&self) -> Option<f64> {
-        let norms = (self.sums.a * self.sums.b).sqrt();
-        (norms > 0.0).then(|| (self.sums.dot / norms).clamp(-1.0, 1.0))
+        let product = self.sums.a * self.sums.b;
+        // One root is rounded less than two; two have the wider range.
+        let norms = if product.is_normal() { product.sqrt() } else { self.norm_a() * self.norm_b() };
+        // A negative zero is no other angle.
+        (norms > 0.0 && norms.is_finite()).then(|| (self.sums.dot / norms).clamp(-1.0, 1.0) + 0.0)
     }
 
     /// |Δ| by binary exponent, if asked for.
