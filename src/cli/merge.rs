@@ -94,7 +94,7 @@ fn output(args: &Args, first: Option<&[u8]>, ui: &Ui) -> Result<PathBuf> {
             .hint("name the file to write with `-o FILE`")
     })?;
     if !args.force && !args.dry_run && !is_as_git_has_it(&context, path, &file, ui)? {
-        return Err(Error::failed(format!("`{}` is not as git has it", shown(path)))
+        return Err(Error::failed(format!("`{}` has changes that git does not have", shown(path)))
             .hint("commit or stash it, write to another file with `-o FILE`, or over it with `--force`"));
     }
     Ok(file)

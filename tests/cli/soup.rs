@@ -55,7 +55,7 @@ fn without_an_output_the_file_of_the_first_is_written() {
     repo.model(&["merge", "a", "b", "--method", "linear"]).ok();
     repo.assert_holds(FILE, &uniform(3.0, 1));
     let again = repo.model(&["merge", "a", "b", "--method", "linear"]).fails_with(1);
-    assert!(again.stderr.contains("`m.safetensors` has changes that are not committed"), "{}", again.stderr);
+    assert!(again.stderr.contains("`m.safetensors` has changes that git does not have"), "{}", again.stderr);
 }
 
 #[test]
