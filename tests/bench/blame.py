@@ -29,7 +29,6 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 MODEL = "model.safetensors"
 FIRST_LINE_S = 1.0
-GC_EVERY = 50
 WHOLE_S = 5.0
 MEMORY_MIB = 256
 
@@ -116,9 +115,6 @@ def make_added(repo, args):
         git(repo, "add", ".", stderr=subprocess.DEVNULL)
         took.append(time.monotonic() - begun)
         git(repo, "commit", "-q", "-m", "step")
-        # Each version is a pack of its own, and each lookup asks them all.
-        if version % GC_EVERY == GC_EVERY - 1:
-            subprocess.run([args.git_model, "gc"], cwd=repo, check=True, capture_output=True)
     print(f"git add took {statistics.median(took[1:] or took):.3f} s (median)", file=sys.stderr)
 
 
