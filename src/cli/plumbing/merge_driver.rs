@@ -24,82 +24,101 @@ const IN_MEMORY: [&str; 10] =
 /// With 129 git gives the whole merge up, where going on would hide that something is missing or set wrongly; before 2.41
 /// it takes that for a conflict.
 pub fn run(args: DriverArgs, ui: &Ui) -> Result {
-    let path = args.path.as_deref().unwrap_or(&args.ours);
-    let path = path.as_bytes();
-    let texts = [&args.base, &args.ours, &args.theirs].map(std::fs::read);
-    let [base, ours, theirs] = texts;
-    let (base, our_text, their_text) = (base?, ours?, theirs?);
+    let path = args.path.as_deref().unwrap_or(&args.ours).as_bytes();
+    let [base, our_text, their_text] = [&args.base, &args.ours, &args.theirs].map(std::fs::read);
+    let (base_text, our_text, their_text) = (base?, our_text?, their_text?);
     let context = crate::cli::context()?;
     let is_inner = is_inner(args.marker_size, &args.labels);
-    // A merge in memory leaves nothing to be decided in this work tree.
-    let is_noted = !is_inner && git::caller().is_none_or(|caller| !IN_MEMORY.contains(&&*caller));
-    let base_manifest = Manifest::parse(&base).ok();
-    let state = |result: &[u8], rules: &Source, open: Vec<Open>| -> Result<State> {
-        let blob = |text: &[u8]| context.repo.hash_blob(text).map(|id| id.to_string());
-        Ok(State {
-            path: path.into(),
-            base: base_manifest.is_some().then(|| blob(&base)).transpose()?,
-            ours: blob(&our_text)?,
-            theirs: blob(&their_text)?,
-            results: vec![blob(result)?],
-            merged: merging::named_by_git(),
-            rules: rules.clone(),
-            decisions: Vec::new(),
-            open,
-        })
-    };
-    let note = |result: &[u8], rules: &Source, open: Vec<Open>| -> Result {
-        if is_noted {
-            state(result, rules, open)?.save(&context.repo)?;
-        }
-        Ok(())
-    };
-    // What stops the merge is a conflict of the whole file for a git that goes on.
-    let stopped = |rules: &Source, error: Error| -> Error {
-        let noted = note(&our_text, rules, vec![Open { tensor: None, why: error.to_string() }]);
-        noted.map_or_else(|error| error, |()| error)
-    };
+    let base = Manifest::parse(&base_text).ok();
     let (Ok(ours), Ok(theirs)) = (Manifest::parse(&our_text), Manifest::parse(&their_text)) else {
         let name = shown(path);
         return Err(Error::failed(format!("`{name}` cannot be merged tensor by tensor: one side is no manifest"))
             .hint(format!("choose a side: `git checkout --ours {name}` or `--theirs`, then `git add {name}`")));
     };
-    let (source, rules) = match rules(&context, is_inner) {
-        Ok(found) => found,
-        Err(error) => return Err(stopped(&Source::Nowhere, settings_error(error))),
+    let notes = Notes {
+        context: &context,
+        path,
+        base: base.is_some().then_some(&base_text),
+        ours: &our_text,
+        theirs: &their_text,
+        // A merge in memory leaves nothing to be decided in this work tree.
+        are_kept: !is_inner && git::caller().is_none_or(|caller| !IN_MEMORY.contains(&&*caller)),
     };
-    let versions = Versions { base: base_manifest.as_ref(), ours: &ours, theirs: &theirs };
-    let merged = match merge::merge(&context.store, context.settings.workers, &versions, &rules, ui) {
-        Ok(merged) => merged,
-        Err(error) => return Err(stopped(&source, merge_error(path, error))),
-    };
+    let (source, rules) =
+        rules(&context, is_inner).map_err(|error| notes.stopped(&Source::Nowhere, settings_error(error)))?;
+    let versions = Versions { base: base.as_ref(), ours: &ours, theirs: &theirs };
+    let merged = merge::merge(&context.store, context.settings.workers, &versions, &rules, ui)
+        .map_err(|error| notes.stopped(&source, merge_error(path, error)))?;
     let result = match &merged.whole {
-        Some(_) if is_inner && base_manifest.is_some() => base.clone(),
+        Some(_) if is_inner && base.is_some() => base_text.clone(),
         _ if merged.manifest == ours => our_text.clone(),
         _ => merged.manifest.print(),
     };
     if result != our_text {
         std::fs::write(Path::new(&args.ours), &result)?;
     }
-    if !merged.metadata.is_empty() && !is_inner {
+    if is_inner {
+        return if merged.is_clean() { Ok(()) } else { Err(Error::silent(Kind::Failed)) };
+    }
+    if !merged.metadata.is_empty() {
         let keys = merged.metadata.join("`, `");
         ui.warn(&format!("`{}`: both sides have changed `{keys}` in the metadata; ours is kept", shown(path)));
     }
     if merged.is_clean() {
-        if is_noted {
-            // The same merge may have been given up before, with other rules.
-            state(&result, &source, Vec::new())?.remove(&context.repo);
-        }
-        if !is_inner {
-            manifest_deltas::note_merged(&context, &result, [&our_text, &their_text]);
-        }
+        notes.forget()?;
+        manifest_deltas::note_merged(&context, &result, [&our_text, &their_text]);
         return Ok(());
     }
-    if is_inner {
-        return Err(Error::silent(Kind::Failed));
-    }
-    note(&result, &source, Open::of(&merged))?;
+    notes.keep(&result, &source, Open::of(&merged))?;
     Err(conflicts(&context, path, &versions, &merged, ui))
+}
+
+/// What is written down of a merge that leaves something open.
+struct Notes<'a> {
+    context: &'a Context,
+    path: &'a [u8],
+    base: Option<&'a Vec<u8>>,
+    ours: &'a [u8],
+    theirs: &'a [u8],
+    are_kept: bool,
+}
+
+impl Notes<'_> {
+    fn state(&self, result: &[u8], rules: &Source, open: Vec<Open>) -> Result<State> {
+        let blob = |text: &[u8]| self.context.repo.hash_blob(text).map(|id| id.to_string());
+        Ok(State {
+            path: self.path.into(),
+            base: self.base.map(|base| blob(base)).transpose()?,
+            ours: blob(self.ours)?,
+            theirs: blob(self.theirs)?,
+            results: vec![blob(result)?],
+            merged: merging::named_by_git(),
+            rules: rules.clone(),
+            decisions: Vec::new(),
+            open,
+        })
+    }
+
+    fn keep(&self, result: &[u8], rules: &Source, open: Vec<Open>) -> Result {
+        if self.are_kept {
+            self.state(result, rules, open)?.save(&self.context.repo)?;
+        }
+        Ok(())
+    }
+
+    /// The same merge may have been given up before, with other rules.
+    fn forget(&self) -> Result {
+        if self.are_kept {
+            self.state(self.ours, &Source::Nowhere, Vec::new())?.remove(&self.context.repo);
+        }
+        Ok(())
+    }
+
+    /// What stops the merge is a conflict of the whole file for a git that goes on.
+    fn stopped(&self, rules: &Source, error: Error) -> Error {
+        let open = Open { tensor: None, why: error.to_string() };
+        self.keep(self.ours, rules, vec![open]).map_or_else(|failure| failure, |()| error)
+    }
 }
 
 /// The rules for this merge, and where they stand.
