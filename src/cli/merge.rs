@@ -1,18 +1,16 @@
 //! `git model merge`.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::error::{Error, Kind, Result};
 use crate::git::shown;
-use crate::manifest::{BYTES_MAX, Manifest};
 use crate::merge::rules::Decision;
 use crate::merge::soup::{Soup, SoupError};
 use crate::progress::Progress;
 use crate::ui::{Ui, count};
 use crate::version::{export, find};
-use crate::worktree::loose::Loose;
-use crate::worktree::{Context, models};
+use crate::worktree::put;
 
 /// Merge whole models into one, whatever their history: a model soup.
 ///
@@ -93,27 +91,12 @@ fn output(args: &Args, first: Option<&[u8]>, ui: &Ui) -> Result<PathBuf> {
         Error::new(Kind::Usage, format!("`{}` is no path from the top of the work tree", shown(path)))
             .hint("name the file to write with `-o FILE`")
     })?;
-    if !args.force && !args.dry_run && !is_as_git_has_it(&context, path, &file, ui)? {
+    let staged: Vec<_> = context.repo.merged_index_blob(path).into_iter().collect();
+    if !args.force && !args.dry_run && !put::is_known(&context, path, &staged, ui)? {
         return Err(Error::failed(format!("`{}` has changes that git does not have", shown(path)))
             .hint("commit or stash it, write to another file with `-o FILE`, or over it with `--force`"));
     }
     Ok(file)
-}
-
-/// Whether nothing is lost when the file is written over: it is not there, or the index has it.
-fn is_as_git_has_it(context: &Context, path: &[u8], file: &Path, ui: &Ui) -> Result<bool> {
-    if file.symlink_metadata().is_err() {
-        return Ok(true);
-    }
-    let Some(blob) = context.repo.merged_index_blob(path) else { return Ok(false) };
-    if let Some(text) = models::manifest_in_place(context, path) {
-        return Ok(context.repo.hash_blob(&text)? == blob);
-    }
-    let manifest = context.repo.blob_up_to(blob, BYTES_MAX)?.and_then(|text| Manifest::parse(&text).ok());
-    let Some(manifest) = manifest else { return Ok(false) };
-    Loose::open(file, context.settings.workers, ui)
-        .map(|there| there.is_like(&manifest))
-        .map_err(|error| Error::failed(format!("cannot read `{}`: {error}", shown(path))))
 }
 
 fn known_methods() -> String {

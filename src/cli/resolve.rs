@@ -4,16 +4,14 @@ use std::ffi::OsString;
 
 use crate::error::{Error, Kind, Result};
 use crate::git::{Git, revision, shown};
-use crate::manifest::Manifest;
 use crate::merge::conflict_table;
 use crate::merge::resolve::{self, Opened, ResolveError, Resolved};
 use crate::merge::rules::{Decision, RulesError};
 use crate::merge::state::{self, State};
 use crate::progress::Progress;
 use crate::ui::{Ui, count};
-use crate::worktree::loose::Loose;
+use crate::worktree::Context;
 use crate::worktree::put::{self, PutError};
-use crate::worktree::{Context, models};
 
 /// Decide about tensors that a merge has left in conflict.
 ///
@@ -56,7 +54,8 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     let Some(state) = state::open_at(&context.repo, &git_path)? else {
         return Err(nothing_open(&context, &git_path)?);
     };
-    if !args.force && !is_untouched(&context, &state, ui)? {
+    let left = state.results.iter().map(|result| State::blob(result)).collect::<std::result::Result<Vec<_>, _>>()?;
+    if !args.force && !put::is_known(&context, &git_path, &left, ui)? {
         return Err(edited(&git_path));
     }
     if args.abort {
@@ -78,19 +77,6 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     ui.note(&format!("{} decided, {} left in `{name}`:", count(resolved.decided, "tensor"), decided.open.len()));
     ui.talk(table.trim_end());
     Ok(())
-}
-
-/// Whether the file in the work tree is as the merge, or the last decision, has left it; or is not there.
-fn is_untouched(context: &Context, state: &State, ui: &Ui) -> Result<bool> {
-    let path = state.path.as_bytes();
-    let Some(file) = context.file_path(path).filter(|file| file.symlink_metadata().is_ok()) else { return Ok(true) };
-    if let Some(text) = models::manifest_in_place(context, path) {
-        return Ok(state.results.contains(&context.repo.hash_blob(&text)?.to_string()));
-    }
-    let Ok(expected) = Manifest::parse(&context.repo.blob(State::blob(state.result())?)?) else { return Ok(true) };
-    Loose::open(&file, context.settings.workers, ui)
-        .map(|there| there.is_like(&expected))
-        .map_err(|error| Error::failed(format!("cannot read `{}`: {error}", shown(path))))
 }
 
 fn edited(path: &[u8]) -> Error {
@@ -164,7 +150,7 @@ impl From<PutError> for Error {
         let message = error.to_string();
         match error {
             PutError::Git(error) => error.into(),
-            PutError::Io { .. } => Self::failed(message),
+            PutError::Io { .. } | PutError::Read { .. } => Self::failed(message),
             PutError::Materialize { .. } => Self::failed(message).hint("mend that and run `git model checkout`"),
         }
     }

@@ -156,11 +156,6 @@ impl State {
         Ok(staged != self.ours || in_conflict()?)
     }
 
-    /// The blob that the merge, or the last decision, has left.
-    pub fn result(&self) -> &str {
-        self.results.last().map_or(&self.ours, |result| result)
-    }
-
     /// The blob of a version.
     ///
     /// # Errors

@@ -7,11 +7,13 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::Context;
+use super::loose::Loose;
 use super::materialize::{self, MaterializeError};
 use super::pending::Pending;
+use super::{Context, models};
 use crate::atomic_file::{AtomicFile, mode_by_umask, open_folder, sync_folder};
 use crate::git::{BlobId, Git, GitError};
+use crate::manifest::{BYTES_MAX, Manifest};
 use crate::progress::Progress;
 
 /// Why a version could not be put in place.
@@ -23,6 +25,14 @@ pub enum PutError {
     /// The file system refused.
     #[error("cannot write `{path}`: {source}")]
     Io {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file that is there cannot be read.
+    #[error("cannot read `{path}`: {source}")]
+    Read {
         /// The file.
         path: String,
         /// Why.
@@ -65,6 +75,27 @@ pub fn put(
         Some((_, source)) => Err(PutError::Materialize { path: name, source }),
         None => Ok(id),
     }
+}
+
+/// Whether nothing is lost when the file at `path` (from the top of the work tree) is written over: it is not there, or it is
+/// one that the manifests of these blobs stand for.
+///
+/// # Errors
+/// Blobs that cannot be had, and a file that cannot be read.
+pub fn is_known(context: &Context, path: &[u8], known: &[BlobId], progress: &dyn Progress) -> Result<bool, PutError> {
+    let Some(file) = context.file_path(path).filter(|file| file.symlink_metadata().is_ok()) else { return Ok(true) };
+    if let Some(text) = models::manifest_in_place(context, path) {
+        return Ok(known.contains(&context.repo.hash_blob(&text)?));
+    }
+    let failed = |source| PutError::Read { path: crate::git::shown(path), source };
+    let there = Loose::open(&file, context.settings.workers, progress).map_err(failed)?;
+    for &blob in known {
+        let text = context.repo.blob_up_to(blob, BYTES_MAX)?;
+        if text.and_then(|text| Manifest::parse(&text).ok()).is_some_and(|manifest| there.is_like(&manifest)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -292,13 +292,17 @@ fn a_file_stays_executable() {
 fn a_path_may_look_like_an_option() {
     let env = environment();
     let repo = env.repo("repo");
-    for (branch, values) in [("main", [1.0, 1.0]), ("side", [1.0, 2.0]), ("main", [2.0, 1.0])] {
-        repo.git(&["checkout", "-q", if branch == "side" { "-b" } else { "-q" }, branch]);
-        repo.write("-x.safetensors", &layers(&values));
-        repo.commit(branch);
-    }
+    let file = "-x.safetensors";
+    repo.write(file, &layers(&[1.0, 1.0]));
+    repo.commit("base");
+    repo.git(&["checkout", "-q", "-b", "side"]).ok();
+    repo.write(file, &layers(&[1.0, 2.0]));
+    repo.commit("theirs");
+    repo.git(&["checkout", "-q", "main"]).ok();
+    repo.write(file, &layers(&[2.0, 1.0]));
+    repo.commit("ours");
     repo.git(&["merge", "-q", "--no-edit", "side"]).ok();
-    repo.assert_holds("-x.safetensors", &layers(&[2.0, 2.0]));
+    repo.assert_holds(file, &layers(&[2.0, 2.0]));
 }
 
 #[test]
