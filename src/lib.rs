@@ -6,6 +6,7 @@
 //! - [`tensor`]: element types and shapes.
 //! - [`mod@format`]: one file per weight format: bytes to a [`format::Layout`].
 //! - [`manifest`]: the text that git keeps in place of a weight file.
+//! - [`params`]: files of parameters and metrics.
 //! - [`merge`]: three versions of a model to one.
 //! - [`metrics`]: whether a model is sound.
 //! - [`store`]: objects, packs, index, codecs, collection and checks.
@@ -29,6 +30,7 @@ pub mod manifest;
 pub mod merge;
 pub mod metrics;
 pub mod parallel;
+pub mod params;
 pub mod progress;
 pub mod store;
 pub mod sync;

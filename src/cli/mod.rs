@@ -17,6 +17,7 @@ use crate::worktree::{Context, OpenError};
 
 mod blame;
 mod cat;
+mod check;
 mod checkout;
 mod completions;
 mod demo;
@@ -81,6 +82,7 @@ enum Command {
     Cat(cat::Args),
     Export(export::Args),
     Verify(verify::Args),
+    Check(check::Args),
     Checkout(checkout::Args),
     Merge(merge::Args),
     Resolve(resolve::Args),
@@ -121,6 +123,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Export(args) => export::run(args, &ui),
         Command::Verify(args) => verify::run(args, &ui),
         Command::Blame(args) => blame::run(args, &ui),
+        Command::Check(args) => check::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Merge(args) => merge::run(args, &ui),
         Command::Resolve(args) => resolve::run(args, &ui),

@@ -131,6 +131,14 @@ fn or_empty(commit: &OsStr) -> Result<OsString, GitError> {
     if commit != "HEAD" || revision::look_up(commit)?.is_some() {
         return Ok(commit.to_owned());
     }
+    empty_tree()
+}
+
+/// The name of the tree that has no files.
+///
+/// # Errors
+/// A git that cannot be started.
+pub fn empty_tree() -> Result<OsString, GitError> {
     let id = Git::new(["hash-object", "-t", "tree", "--stdin"]).output()?;
     Ok(String::from_utf8_lossy(id.trim_ascii()).into_owned().into())
 }

@@ -25,13 +25,24 @@ pub fn commits(repo: &Repo) -> Vec<String> {
         .map(|(name, of)| format!("{name}{of}"))
         .collect();
     // An octopus has more than one.
-    let merged = std::fs::read_to_string(repo.git_dir().join("MERGE_HEAD")).unwrap_or_default();
-    commits.extend(merged.lines().skip(1).map(str::to_owned));
+    commits.extend(written_down(repo).into_iter().skip(1));
     if commits.is_empty() {
         // A merge that succeeds at once never writes them down.
         commits = named_by_git();
     }
     commits
+}
+
+/// The commits that will be parents of the next one beside `HEAD`.
+pub fn merged(repo: &Repo) -> Vec<String> {
+    let merged = written_down(repo);
+    // A merge that succeeds at once never writes them down.
+    if merged.is_empty() { named_by_git() } else { merged }
+}
+
+fn written_down(repo: &Repo) -> Vec<String> {
+    let merged = std::fs::read_to_string(repo.git_dir().join("MERGE_HEAD")).unwrap_or_default();
+    merged.lines().map(str::to_owned).collect()
 }
 
 /// The blobs that the commits which are being merged have at `path`. None where nothing is being merged, or where they

@@ -110,6 +110,24 @@ pub fn merge_base(one: &OsStr, other: &OsStr) -> Result<Option<OsString>, GitErr
     Ok(base.map(|base| OsString::from_vec(base.trim_ascii().to_vec())))
 }
 
+/// The tags in the history of a commit whose names match a pattern of `git tag --list`.
+///
+/// # Errors
+/// Git cannot say.
+pub fn tags_in(tip: CommitId, pattern: &str) -> Result<Vec<String>, GitError> {
+    let listed = Git::new(["tag", "--list", "--merged"]).arg(tip.to_string()).arg(pattern).output()?;
+    Ok(String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect())
+}
+
+/// Whether `one` is `other` or in its history.
+///
+/// # Errors
+/// Git cannot say.
+pub fn is_ancestor(one: CommitId, other: CommitId) -> Result<bool, GitError> {
+    let git = Git::new(["merge-base", "--is-ancestor"]).args([one.to_string(), other.to_string()]);
+    Ok(git.answer()?.is_some())
+}
+
 /// What the user typed in the current folder as git's name for a path: from the top of the work tree.
 pub fn path_from_top(repo: &Repo, typed: &OsStr) -> Result<Vec<u8>, GitError> {
     let typed = typed.as_bytes();

@@ -6,10 +6,11 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 
-use super::params::{self, Syntax};
+use super::params;
 use crate::git::changes::{self, Content, Versions};
 use crate::git::{BlobId, Git, GitError, Repo, merging, revision, shown};
 use crate::manifest::{BYTES_MAX, Manifest};
+use crate::params::Syntax;
 
 /// The files that a side has changed: what the common ancestor has, and what the side has.
 type Changes = HashMap<Vec<u8>, (BlobId, BlobId)>;

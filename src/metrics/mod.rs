@@ -1,3 +1,13 @@
 //! How good a model is, and whether it is sound.
+//!
+//! - [`policy`]: what `.gitmodel.toml` says. Pure.
+//! - [`gate`]: metrics now and before, and the policy, to verdicts. Pure.
+//! - [`check`](mod@check): gates of the index or of a commit.
+//! - [`report`]: verdicts as text. Pure.
+//! - [`health`]: NaN and other signs that something went wrong with weights.
 
+pub mod check;
+pub mod gate;
 pub mod health;
+pub mod policy;
+pub mod report;

@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use super::DriverArgs;
 use crate::error::{Error, Kind, Result};
 use crate::git::{Git, shown};
-use crate::merge::params::{self, Labels, Syntax};
+use crate::merge::params::{self, Labels};
+use crate::params::Syntax;
 use crate::progress::Progress;
 use crate::ui::Ui;
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::decide::Decision;
 use super::pieces::Pieces;
 use super::splice::{Sides, Slot, Splicer};
-use super::tree::{Entry, Node, Source, indent, line_end};
+use crate::params::tree::{Entry, Node, Source, indent, line_end};
 
 /// How far the merged text of a map has come.
 struct Progress<'a> {

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::Labels;
-use super::value::{Members, Value, dotted};
+use crate::params::value::{Members, Value, dotted};
 
 /// Names that belong together, and why.
 struct Group {

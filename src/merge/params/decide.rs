@@ -1,7 +1,7 @@
 //! What becomes of each key, told from the three values alone.
 
 use super::pieces::Side;
-use super::value::{Members, Value};
+use crate::params::value::{Members, Value};
 
 /// What becomes of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

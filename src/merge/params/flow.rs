@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::decide::Decision;
 use super::pieces::Pieces;
 use super::splice::{Sides, Slot, Splicer};
-use super::tree::{Entry, Map, indent};
+use crate::params::tree::{Entry, Map, indent};
 
 /// What stands between the keys of a map in braces.
 struct Separators<'a> {

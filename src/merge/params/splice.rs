@@ -7,11 +7,11 @@
 
 use std::collections::HashMap;
 
-use super::Syntax;
 use super::decide::{Decision, decide};
 use super::pieces::Pieces;
-use super::tree::{Entry, Layout, Map, Node, Source, indent};
-use super::value::{Members, Value, dotted};
+use crate::params::Syntax;
+use crate::params::tree::{Entry, Layout, Map, Node, Source, indent};
+use crate::params::value::{Members, Value, dotted};
 
 /// The merged text and the dotted paths of its conflicts. `None` if there is no way to write it.
 pub fn splice(

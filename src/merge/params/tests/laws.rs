@@ -6,9 +6,9 @@ use proptest::sample::select;
 
 use super::super::decide::merged as merged_values;
 use super::super::pieces::Side;
-use super::super::value::{Members, Value};
-use super::super::{members, read};
 use super::{Syntax, merged};
+use crate::params::value::{Members, Value};
+use crate::params::{members, read};
 
 /// A random file, free of any syntax.
 #[derive(Debug, Clone)]

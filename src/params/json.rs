@@ -4,6 +4,7 @@
 
 use jsonc_parser::ast::{Object, Value as Ast};
 use jsonc_parser::common::Ranged;
+use jsonc_parser::errors::ParseError;
 use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions, parse_to_ast};
 
 use super::tree::{Content, DEPTH_MAX, Entry, Layout, Map, Node};
@@ -11,6 +12,14 @@ use super::value::{Number, Value};
 
 /// The tree of `text`. `None` if it is not JSON, has a key twice in one object, or is nested too deep.
 pub fn parse(text: &str) -> Option<Node> {
+    node(ast(text).ok()??, 0)
+}
+
+/// The syntax tree of `text`; none of an empty one.
+///
+/// # Errors
+/// Text that is not JSON.
+pub fn ast(text: &str) -> Result<Option<Ast<'_>>, ParseError> {
     let collect = CollectOptions { comments: CommentCollectionStrategy::Off, tokens: false };
     let options = ParseOptions {
         allow_comments: false,
@@ -24,7 +33,7 @@ pub fn parse(text: &str) -> Option<Node> {
         allow_non_finite_numbers: true,
         allow_extended_string_escapes: false,
     };
-    node(parse_to_ast(text, &collect, &options).ok()?.value?, 0)
+    Ok(parse_to_ast(text, &collect, &options)?.value)
 }
 
 fn node(ast: Ast, depth: usize) -> Option<Node> {

@@ -1,0 +1,107 @@
+//! A version that can be judged: the index, or a commit.
+
+use std::borrow::Cow;
+use std::ffi::OsString;
+
+use crate::git::changes::{self, Changed, Versions};
+use crate::git::history::{CommitId, History};
+use crate::git::{BlobId, GitError, Repo, merging};
+
+/// The index, or a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Version {
+    /// What the next commit would have; `GIT_INDEX_FILE` counts.
+    Index,
+    /// A commit, and how it is called.
+    Commit {
+        /// For messages.
+        name: String,
+        /// The commit.
+        id: CommitId,
+    },
+}
+
+impl Version {
+    /// How it is called; empty for the index.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Index => "",
+            Self::Commit { name, .. } => name,
+        }
+    }
+
+    /// What it has at `path`, from the top.
+    ///
+    /// # Errors
+    /// What git cannot say.
+    pub fn blob(&self, repo: &Repo, path: &str) -> Result<Option<BlobId>, GitError> {
+        match self {
+            Self::Index => Ok(repo.index_blob(path.as_bytes())),
+            Self::Commit { id, .. } => History::new(repo)?.blob_at(*id, path.as_bytes()),
+        }
+    }
+
+    /// That there is no such file.
+    pub(super) fn lacks(&self, path: &str) -> String {
+        match self {
+            Self::Index => format!("there is no `{path}` in the index; `git add {path}`"),
+            Self::Commit { name, .. } => format!("there is no `{path}` in {name}"),
+        }
+    }
+
+    /// The commits before it, with their names: in a merge first the one that is merged into.
+    ///
+    /// # Errors
+    /// What git cannot say.
+    pub fn parents(&self, repo: &Repo) -> Result<Vec<(String, CommitId)>, GitError> {
+        let history = History::new(repo)?;
+        match self {
+            Self::Index => {
+                let mut parents: Vec<_> = history.head()?.map(|id| ("HEAD".to_owned(), id)).into_iter().collect();
+                for name in merging::merged(repo) {
+                    if let Some(id) = crate::git::revision::commit(&OsString::from(&name))? {
+                        parents.push((name, id));
+                    }
+                }
+                Ok(parents)
+            }
+            Self::Commit { id, .. } => {
+                let parents = history.commit(*id)?.parents;
+                Ok(parents.into_iter().map(|id| (short(id), id)).collect())
+            }
+        }
+    }
+
+    /// The files in which it differs from the commit before.
+    ///
+    /// # Errors
+    /// What git cannot say.
+    pub fn changed(&self, repo: &Repo) -> Result<Vec<Changed>, GitError> {
+        let versions = match self {
+            Self::Index => Versions::Index("HEAD".into()),
+            Self::Commit { id, .. } => {
+                let before = match self.parents(repo)?.first() {
+                    Some((_, parent)) => parent.to_string().into(),
+                    None => changes::empty_tree()?,
+                };
+                Versions::Commits(before, id.to_string().into())
+            }
+        };
+        changes::changed_files(&versions, &[])
+    }
+}
+
+/// A commit's name for people.
+pub fn short(id: CommitId) -> String {
+    const DIGITS: usize = 10;
+    id.to_string().chars().take(DIGITS).collect()
+}
+
+/// The paths of changed files, those before a renaming too. A policy names paths as text; others are none of its.
+pub fn paths(changed: &[Changed]) -> impl Iterator<Item = Cow<'_, str>> {
+    changed
+        .iter()
+        .flat_map(|changed| [Some(&changed.path), changed.from.as_ref()])
+        .flatten()
+        .map(|path| String::from_utf8_lossy(path))
+}
