@@ -22,6 +22,7 @@ pub mod log;
 pub mod merging;
 mod parameters;
 mod pkt_line;
+pub mod push;
 pub mod reachable;
 mod remotes;
 pub mod revision;

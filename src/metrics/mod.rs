@@ -3,6 +3,7 @@
 //! - [`policy`]: what `.gitmodel.toml` says. Pure.
 //! - [`gate`]: metrics now and before, and the policy, to verdicts. Pure.
 //! - [`check`](mod@check): gates of the index or of a commit.
+//! - [`receive`]: what a server lets in.
 //! - [`report`]: verdicts as text. Pure.
 //! - [`health`]: NaN and other signs that something went wrong with weights.
 
@@ -10,4 +11,5 @@ pub mod check;
 pub mod gate;
 pub mod health;
 pub mod policy;
+pub mod receive;
 pub mod report;
