@@ -186,7 +186,9 @@ fn arrived(
         if missing.is_empty() {
             continue;
         }
-        let what = format!("`{path}`: {} that it names not arrived", has(missing.len()));
+        let objects = count(missing.len() as u64, "object");
+        let have = if missing.len() == 1 { "has" } else { "have" };
+        let what = format!("`{path}`: {objects} that it names {have} not arrived");
         if store.packs_dir().is_dir() {
             findings.refuse(title()?, what);
         } else {
@@ -194,8 +196,4 @@ fn arrived(
         }
     }
     Ok(())
-}
-
-fn has(objects: usize) -> String {
-    format!("{} {}", count(objects as u64, "object"), if objects == 1 { "has" } else { "have" })
 }

@@ -20,6 +20,7 @@ mod merge;
 mod merge_guard;
 mod merge_params;
 mod merge_tools;
+mod receive;
 mod scenarios;
 mod show;
 mod soup;
