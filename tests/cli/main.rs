@@ -27,3 +27,4 @@ mod soup;
 mod status;
 mod support;
 mod track;
+mod verdicts;
