@@ -12,6 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::error::{Error, Result};
 use crate::git::Git;
 use crate::git::install::quote;
+use crate::metrics::data::DataError;
 use crate::ui::{Options, Ui, When};
 use crate::worktree::{Context, OpenError};
 
@@ -182,6 +183,16 @@ fn no_work_tree(dir: &str) -> Error {
 
 fn context() -> Result<Context> {
     Context::discover().map_err(open_error)
+}
+
+impl From<DataError> for Error {
+    fn from(error: DataError) -> Self {
+        let failure = Self::failed(error.to_string());
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
 }
 
 fn open_error(error: OpenError) -> Error {

@@ -6,7 +6,8 @@
 //! **Limitations.** Arrays that are compressed (`numpy.savez_compressed`) or of a dtype that [`npy`] does not read stay
 //! between the records, as do members that are no arrays; when they are more than 1 MiB in all, the file has no layout.
 
-use super::{Layout, ParseError, Record, Source, malformed, npy, usable_name, zip};
+use super::zip::{self, Member};
+use super::{Layout, ParseError, Record, Source, malformed, npy, usable_name};
 
 pub(super) fn parse(source: &dyn Source) -> Result<Option<Layout>, ParseError> {
     let Some(members) = zip::members(source, |first| first.ends_with(".npy"))? else { return Ok(None) };
@@ -36,6 +37,19 @@ pub(super) fn parse(source: &dyn Source) -> Result<Option<Layout>, ParseError> {
         return Err(malformed("no array of the archive is stored uncompressed in a supported dtype"));
     }
     Layout::new("npz", records, source.len()).map(Some)
+}
+
+/// The arrays of an archive, compressed or not, by the names that `numpy.load` gives them; `None` if this is no archive.
+///
+/// # Errors
+/// A broken archive.
+pub fn arrays(source: &dyn Source) -> Result<Option<Vec<Member>>, ParseError> {
+    let members = zip::members(source, |_| true)?;
+    let array = |mut member: Member| {
+        member.name = member.name.strip_suffix(".npy")?.to_owned();
+        Some(member)
+    };
+    Ok(members.map(|members| members.into_iter().filter_map(array).collect()))
 }
 
 #[cfg(test)]

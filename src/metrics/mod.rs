@@ -1,3 +1,4 @@
 //! How good a model is, and whether it is sound.
 
+pub mod data;
 pub mod health;
