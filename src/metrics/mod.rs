@@ -1,5 +1,8 @@
 //! How good a model is, and whether it is sound.
 
 pub mod data;
+pub mod document;
+pub mod fresh;
 pub mod health;
 pub mod loss;
+pub mod output;
