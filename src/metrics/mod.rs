@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod document;
+pub mod evaluate;
 pub mod fresh;
 pub mod health;
 pub mod loss;
