@@ -4,10 +4,12 @@
 //! - [`gate`]: metrics now and before, and the policy, to verdicts. Pure.
 //! - [`check`](mod@check): gates of the index or of a commit.
 //! - [`report`]: verdicts as text. Pure.
+//! - [`plot`]: metrics over versions as pictures. Pure.
 //! - [`health`]: NaN and other signs that something went wrong with weights.
 
 pub mod check;
 pub mod gate;
 pub mod health;
+pub mod plot;
 pub mod policy;
 pub mod report;
