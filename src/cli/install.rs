@@ -1,9 +1,10 @@
 //! `git model install`.
 
 use crate::error::{Error, Result};
-use crate::git::hooks::{HookError, Hooks, State};
+use crate::git::hooks::{EVENTS, HookError, Hooks, SERVER_EVENTS, State};
 use crate::git::install::{self, Program, Scope};
 use crate::git::{GitError, Repo};
+use crate::metrics::policy::FILE;
 use crate::progress::Progress;
 use crate::ui::Ui;
 
@@ -20,6 +21,10 @@ pub struct Args {
     /// Leave the repository's hooks alone.
     #[arg(long)]
     no_hooks: bool,
+
+    /// In a bare repository: judge what is pushed to protected branches, by the gates of `.gitmodel.toml`.
+    #[arg(long, conflicts_with_all = ["global", "local", "system", "worktree", "no_hooks"])]
+    server: bool,
 }
 
 #[derive(clap::Args)]
@@ -67,7 +72,8 @@ impl Place {
             Err(error) if scope.is_in_repository() => return Err(error.into()),
             other => other.ok(),
         };
-        let hooks = repo.filter(|_| !no_hooks).map(|repo| Hooks::find(program.clone(), repo.work_dir())).transpose()?;
+        let hooks = repo.filter(|_| !no_hooks);
+        let hooks = hooks.map(|repo| Hooks::find(program.clone(), repo.work_dir(), &EVENTS)).transpose()?;
         Ok(Self { scope, program, hooks })
     }
 
@@ -103,6 +109,9 @@ impl From<HookError> for Error {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
+    if args.server {
+        return install_server(ui);
+    }
     let place = Place::find(&args.scope, args.no_hooks)?;
     let settings = install::settings(&place.program);
     let changed = install::write(place.scope, &settings).map_err(|error| place.cannot_configure(error))?;
@@ -112,7 +121,27 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         _ => format!("git now calls `{}` for weight files ({flag})", place.program.as_str()),
     });
     let Some(hooks) = &place.hooks else { return Ok(()) };
-    for (event, state) in hooks.install(place.hook_scope())? {
+    install_hooks(hooks, place.hook_scope(), ui)
+}
+
+fn install_server(ui: &Ui) -> Result {
+    let repo = Repo::discover()?;
+    if let Some(top) = repo.work_dir() {
+        return Err(Error::failed(format!(
+            "`{}` is no bare repository: people work there, nobody pushes to it",
+            top.display()
+        ))
+        .hint("run it in the repository on the server; where people work: `git model install`"));
+    }
+    let program = Program::current().map_err(|error| Error::failed(format!("cannot find myself: {error}")))?;
+    let hooks = Hooks::find(program, None, &SERVER_EVENTS)?;
+    install_hooks(&hooks, Scope::Local, ui)?;
+    ui.note(&format!("which branches and tags are protected stands under `[protect]` in `{FILE}`"));
+    Ok(())
+}
+
+fn install_hooks(hooks: &Hooks, scope: Scope, ui: &Ui) -> Result {
+    for (event, state) in hooks.install(scope)? {
         match state {
             State::Installed => ui.note(&format!("hook {event} is in place")),
             other => tell(event, &other, ui)?,

@@ -1,7 +1,7 @@
 //! Versions, git's settings, hooks.
 
 use super::{DoctorError, Finding, Report};
-use crate::git::hooks::{Hooks, State};
+use crate::git::hooks::{EVENTS, Hooks, SERVER_EVENTS, State};
 use crate::git::install::{self, Program, Setting};
 use crate::git::{Git, GitError, Repo, git_version};
 
@@ -17,7 +17,9 @@ pub fn examine(report: &mut Report, repo: Option<&Repo>) -> Result<(), DoctorErr
     versions(report)?;
     settings(report, &program)?;
     if let Some(repo) = repo {
-        hooks(report, Hooks::find(program, repo.work_dir())?)?;
+        let top = repo.work_dir();
+        let events: &[&str] = if top.is_some() { &EVENTS } else { &SERVER_EVENTS };
+        hooks(report, Hooks::find(program, top, events)?)?;
     }
     Ok(())
 }
@@ -100,6 +102,7 @@ fn hooks(report: &mut Report, hooks: Hooks) -> Result<(), DoctorError> {
     for (event, state) in hooks.state()? {
         let (fact, finding) = match state {
             State::Installed => ("in place", None),
+            State::Absent if SERVER_EVENTS.contains(&event) => ("absent: pushes are not judged", None),
             State::Absent => {
                 let what = format!("hook {event} is absent: hooks of yours may see manifests in place of weights");
                 ("absent", Some(Finding::advice(what, "git model install")))

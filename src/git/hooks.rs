@@ -18,11 +18,15 @@ use super::install::{self, Program, Scope};
 use super::{Git, GitError, git_version};
 use crate::atomic_file::{AtomicFile, mode_by_umask, open_folder, sync_folder};
 
-/// The events we have hooks for.
+/// The events we have hooks for where people work.
 pub const EVENTS: [&str; 6] =
     ["post-checkout", "post-merge", "pre-applypatch", "pre-commit", "pre-merge-commit", "prepare-commit-msg"];
+/// The events we have hooks for where pushes arrive.
+pub const SERVER_EVENTS: [&str; 1] = ["pre-receive"];
 
 const SHIM: &str = include_str!("../../hooks/shim.sh");
+/// For hooks that git tells something on their standard input.
+const READING_SHIM: &str = include_str!("../../hooks/reading-shim.sh");
 const SHIM_MARK: &str = "# git-model hook shim ";
 const PREVIOUS: &str = "git-model-previous";
 /// The first git that runs hooks from its configuration.
@@ -78,27 +82,28 @@ pub struct Hooks {
     by_config: bool,
     has_hooks_path: bool,
     top: Option<PathBuf>,
+    events: &'static [&'static str],
 }
 
 impl Hooks {
-    /// Looks where they are. `top` is the work tree's top.
-    pub fn find(program: Program, top: Option<PathBuf>) -> Result<Self, GitError> {
+    /// Looks where those for `events` are. `top` is the work tree's top.
+    pub fn find(program: Program, top: Option<PathBuf>, events: &'static [&'static str]) -> Result<Self, GitError> {
         let dir = Git::new(["rev-parse", "--git-path", "hooks"]).output()?;
         let dir = Path::new(OsStr::from_bytes(dir.strip_suffix(b"\n").unwrap_or(&dir)));
         let dir = std::path::absolute(dir).map_err(|error| GitError::read("the hooks' folder", error))?;
         let has_hooks_path = Git::new(["config", "--get", "core.hooksPath"]).answer()?.is_some();
-        Ok(Self { dir, program, by_config: git_version()? >= CONFIG_HOOKS_SINCE, has_hooks_path, top })
+        Ok(Self { dir, program, by_config: git_version()? >= CONFIG_HOOKS_SINCE, has_hooks_path, top, events })
     }
 
     /// Installs ours for every event. `scope` is where the settings go if git takes hooks from there.
     pub fn install(&self, scope: Scope) -> Result<Vec<(&'static str, State)>, HookError> {
-        EVENTS.into_iter().map(|event| Ok((event, self.install_one(event, scope)?))).collect()
+        self.events.iter().map(|&event| Ok((event, self.install_one(event, scope)?))).collect()
     }
 
     /// Removes ours for every event; whether there were any.
     pub fn uninstall(&self, scope: Scope) -> Result<bool, HookError> {
         let mut any = false;
-        for event in EVENTS {
+        for event in EVENTS.into_iter().chain(SERVER_EVENTS) {
             any |= !install::remove_sections(scope, &[&section(event)])?.is_empty();
             any |= self.remove_shim(event)?;
         }
@@ -107,7 +112,7 @@ impl Hooks {
 
     /// How it is now.
     pub fn state(&self) -> Result<Vec<(&'static str, State)>, HookError> {
-        EVENTS.into_iter().map(|event| Ok((event, self.state_of(event)?))).collect()
+        self.events.iter().map(|&event| Ok((event, self.state_of(event)?))).collect()
     }
 
     fn install_one(&self, event: &str, scope: Scope) -> Result<State, HookError> {
@@ -159,9 +164,13 @@ impl Hooks {
         let program = self.program.as_str();
         let in_top = |name: &str| self.top.as_ref().unwrap_or(&self.dir).join(name);
         let failure = if stops_git(event) { " || exit 1" } else { "" };
-        let line = format!(
-            "if command -v {program} >/dev/null 2>&1; then {program} hook {event} \"$@\" </dev/null{failure}; fi\n"
-        );
+        let line = if SERVER_EVENTS.contains(&event) {
+            format!("{program} hook {event} \"$@\"{failure} # needs git's lines on its standard input\n")
+        } else {
+            format!(
+                "if command -v {program} >/dev/null 2>&1; then {program} hook {event} \"$@\" </dev/null{failure}; fi\n"
+            )
+        };
         if text.contains("pre-commit.com") {
             let snippet = format!(
                 "- repo: local\n  hooks:\n  - id: git-model-{event}\n    name: git-model\n    language: system\n    \
@@ -189,16 +198,20 @@ impl Hooks {
         self.dir.join(format!("{event}.{PREVIOUS}"))
     }
 
-    /// Git adds ` "$@"`. Without git-model, the hook succeeds.
+    /// Git adds ` "$@"`. Without git-model, the hook succeeds, but not on a server, where nothing goes in unjudged.
     fn command(&self, event: &str) -> String {
         let program = self.program.as_str();
+        if SERVER_EVENTS.contains(&event) {
+            return format!("{program} hook {event}");
+        }
         format!("command -v {program} >/dev/null 2>&1 || exit 0; {program} hook {event}")
     }
 
     fn write_shim(&self, event: &str) -> Result<(), HookError> {
         let path = self.path(event);
         let failure = if stops_git(event) { "exit 1" } else { ":" };
-        let text = SHIM.replace("@EVENT@", event).replace("@PROGRAM@", self.program.as_str());
+        let shim = if SERVER_EVENTS.contains(&event) { READING_SHIM } else { SHIM };
+        let text = shim.replace("@EVENT@", event).replace("@PROGRAM@", self.program.as_str());
         let text = text.replace("@FAILURE@", failure);
         if std::fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
             return Ok(());

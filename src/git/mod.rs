@@ -22,6 +22,8 @@ pub mod log;
 pub mod merging;
 mod parameters;
 mod pkt_line;
+pub mod push;
+mod quarantine;
 pub mod reachable;
 mod remotes;
 pub mod revision;
@@ -135,6 +137,8 @@ impl HashKind {
 pub struct Repo {
     gix: gix::Repository,
     work_dir: Option<PathBuf>,
+    /// What makes gix see objects that are not in the repository yet.
+    _quarantine: Option<tempfile::TempDir>,
 }
 
 impl Repo {
@@ -150,14 +154,15 @@ impl Repo {
             config.commit().map_err(broken)?;
         }
         let work_dir = if is_work_dir_implied(&gix) { std::env::current_dir().ok() } else { work_dir_of(&gix) };
-        Ok(Self { gix, work_dir })
+        let quarantine = quarantine::look_into(&mut gix)?;
+        Ok(Self { gix, work_dir, _quarantine: quarantine })
     }
 
     /// The repository at `path`: a work tree's top or a bare repository.
     pub fn open(path: &Path) -> Result<Self, GitError> {
         let gix = gix::open(path).map_err(|error| GitError::NoRepository(error.to_string()))?;
         let work_dir = work_dir_of(&gix);
-        Ok(Self { gix, work_dir })
+        Ok(Self { gix, work_dir, _quarantine: None })
     }
 
     /// The folder of this work tree's `HEAD` and index.

@@ -3,6 +3,7 @@
 //! - [`policy`]: what `.gitmodel.toml` says. Pure.
 //! - [`gate`]: metrics now and before, and the policy, to verdicts. Pure.
 //! - [`check`](mod@check): gates of the index or of a commit.
+//! - [`receive`]: what a server lets in.
 //! - [`report`]: verdicts as text. Pure.
 //! - [`plot`]: metrics over versions as pictures. Pure.
 //! - [`health`]: NaN and other signs that something went wrong with weights.
@@ -12,4 +13,5 @@ pub mod gate;
 pub mod health;
 pub mod plot;
 pub mod policy;
+pub mod receive;
 pub mod report;

@@ -1,6 +1,7 @@
 //! Tests through the real binary and the real git.
 
 mod blame;
+mod check;
 mod checkout;
 mod completions;
 mod corpus;
@@ -21,6 +22,7 @@ mod merge_guard;
 mod merge_params;
 mod merge_tools;
 mod metrics;
+mod receive;
 mod scenarios;
 mod show;
 mod soup;

@@ -4,13 +4,20 @@ use std::ffi::OsString;
 
 use crate::config::SmudgeMode;
 use crate::error::{Error, Result};
-use crate::git::{merging, revision, shown};
+use crate::git::changes::Changed;
+use crate::git::{merging, push, revision, shown};
 use crate::merge::{mixed, state};
+use crate::metrics::check::version::Version;
+use crate::metrics::check::{self, Question, Scope};
+use crate::metrics::gate::Outcome;
 use crate::metrics::health::{self, Finding, Trouble};
+use crate::metrics::policy::FILE;
+use crate::metrics::{receive, report};
 use crate::progress::Progress;
+use crate::text::Style;
 use crate::ui::{Ui, count};
 use crate::worktree::materialize::{self, Report};
-use crate::worktree::recover::{self, Scope};
+use crate::worktree::recover;
 use crate::worktree::{Context, models};
 
 /// A longer list tells nobody more.
@@ -31,7 +38,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     let Ok(context) = crate::cli::context() else { return Ok(()) };
     match args.name.as_str() {
         "post-checkout" | "post-merge" => {
-            let mut report = recover::recover(&context, Scope::All, ui);
+            let mut report = recover::recover(&context, recover::Scope::All, ui);
             if args.name == "post-merge" {
                 after_octopus(&context, &mut report, ui);
             }
@@ -42,8 +49,12 @@ pub fn run(args: Args, ui: &Ui) -> Result {
             nothing_open(&context)?;
             // What cannot be told is no reason not to commit.
             mixed::warnings(&context.repo).unwrap_or_default().iter().for_each(|warning| ui.warn(warning));
-            sound(&context, ui)
+            let changed = Version::Index.changed(&context.repo)?;
+            let is_sound = sound(&context, &changed, ui);
+            gates(&context, &changed, ui)?;
+            is_sound
         }
+        "pre-receive" => receive(&context, ui),
         // `git am` and `git rebase --apply` run no other hook before a commit.
         "pre-applypatch" => nothing_open(&context),
         // `git rebase --continue` leaves out the hooks before a commit.
@@ -87,9 +98,55 @@ fn nothing_open(context: &Context) -> Result {
         .hint("to keep ours in all of them is a decision too: `--take ours`"))
 }
 
+/// What a push brings to protected branches and tags is judged; git relays what is said to whoever pushes.
+fn receive(context: &Context, ui: &Ui) -> Result {
+    let input = std::io::read_to_string(std::io::stdin().lock())?;
+    let user = receive::USER_VARIABLES.iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    let updates = push::updates(&input);
+    let findings = receive::check(&context.repo, &context.store, &updates, user.as_deref())?;
+    findings.warnings.iter().take(NAMED_MAX).for_each(|warning| ui.warn(warning));
+    if findings.refusals.is_empty() {
+        return Ok(());
+    }
+    for refusal in findings.refusals.iter().take(NAMED_MAX) {
+        ui.talk(&format!("refused: {}: {}", refusal.what, refusal.why));
+        if let Some(report) = &refusal.report {
+            ui.talk(report::text(report, &Style::PLAIN).trim_end());
+        }
+    }
+    let more = findings.refusals.len().saturating_sub(NAMED_MAX);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    Err(Error::failed(format!("this push is refused for {}{more}", count(findings.refusals.len(), "reason")))
+        .hint("`git model check REV` judges a commit where you work; what is protected stands in `.gitmodel.toml`"))
+}
+
+/// A model that is worse than the policy allows stops a commit, and so does one that cannot be judged.
+fn gates(context: &Context, changed: &[Changed], ui: &Ui) -> Result {
+    let version = Version::Index;
+    let question = Question { version: &version, policy: None, base: None, scope: Scope::Changed, tags: &[] };
+    let report = check::check(&context.repo, &question, changed)?;
+    report.warnings.iter().for_each(|warning| ui.warn(warning));
+    if report.verdicts.is_empty() {
+        return Ok(());
+    }
+    if report.outcome() == Outcome::Passed {
+        ui.note(&format!("gates: {}", report::summary(&report)));
+        return Ok(());
+    }
+    ui.talk(report::text(&report, &ui.style()).trim_end());
+    if !report.outcome().stops() {
+        return Ok(());
+    }
+    Err(Error::failed(format!("gates: {}", report::summary(&report)))
+        .hint("train or evaluate again and `git add` the results; `git model check` judges what is staged")
+        .hint(format!(
+            "what is allowed stands in `{FILE}`; `git commit --no-verify` (`git merge --no-verify`) passes over it"
+        )))
+}
+
 /// NaN or infinity that has come into weights, or a broken manifest, stops a commit; other shapes and types are mentioned.
-fn sound(context: &Context, ui: &Ui) -> Result {
-    let findings = match health::check(&context.repo, &context.store, context.settings.workers, ui) {
+fn sound(context: &Context, changed: &[Changed], ui: &Ui) -> Result {
+    let findings = match health::check(&context.repo, &context.store, changed, context.settings.workers, ui) {
         Ok(findings) => findings,
         Err(error) => {
             // What cannot be read is no reason not to commit it.

@@ -84,7 +84,7 @@ fn words_of_yaml() {
 
 #[test]
 fn what_cannot_be_read_is_told_with_its_line() {
-    let deep = "[".repeat(101) + &"]".repeat(101);
+    let deep = "[".repeat(102) + &"]".repeat(102);
     let deeper = "[".repeat(100_000);
     for (syntax, text, expected) in [
         (Syntax::Json, "{\"a\": 1,\n \"b\": }", "line 2: no JSON: "),

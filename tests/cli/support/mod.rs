@@ -124,6 +124,12 @@ impl Env {
     }
 }
 
+/// The SHA-256 of `bytes` in hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 pub fn outcome(output: Output) -> Outcome {
     Outcome {
         code: output.status.code(),
