@@ -9,6 +9,7 @@ pub mod delta_log;
 mod packs;
 pub mod rope;
 pub mod texts;
+pub mod walk;
 
 /// Trees and commits that are kept.
 const OBJECT_CACHE_BYTES: usize = 16 << 20;

@@ -6,6 +6,7 @@
 //! - [`gate`]: metrics now and before, and the policy, to verdicts. Pure.
 //! - [`check`](mod@check): gates of the index or of a commit; [`report`]: their verdicts as text. Pure.
 //! - [`receive`]: what a server lets in.
+//! - [`plot`]: metrics over versions as pictures. Pure.
 //! - [`health`]: NaN and other signs that something went wrong with weights.
 
 pub mod check;
@@ -17,6 +18,7 @@ pub mod gate;
 pub mod health;
 pub mod loss;
 pub mod output;
+pub mod plot;
 pub mod policy;
 pub mod receive;
 pub mod report;
