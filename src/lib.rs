@@ -7,7 +7,7 @@
 //! - [`mod@format`]: one file per weight format: bytes to a [`format::Layout`].
 //! - [`manifest`]: the text that git keeps in place of a weight file.
 //! - [`merge`]: three versions of a model to one.
-//! - [`metrics`]: whether a model is sound.
+//! - [`metrics`]: how good a model is, and whether it is sound.
 //! - [`store`]: objects, packs, index, codecs, collection and checks.
 //! - [`version`]: which commit changed what.
 //! - [`git`]: everything that talks to git: config, index, filter protocol, processes.
