@@ -193,6 +193,9 @@ impl From<OutputError> for Error {
         match error {
             OutputError::Format(_) => failure.with_kind(Kind::Usage).hint("name it `metrics.json`"),
             OutputError::Document { .. } => failure.hint("mend it, or write to another file"),
+            OutputError::Write { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                failure.hint("make its folder first")
+            }
             OutputError::Read { .. } | OutputError::Write { .. } => failure,
         }
     }

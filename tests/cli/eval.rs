@@ -180,7 +180,7 @@ fn what_cannot_be_evaluated_is_told() {
         (&["empty.csv", "empty.csv"], 2, "has no rows"),
         (&["p.csv", "y.csv", "--prefix", "a..b"], 2, "no dotted path"),
         (&["p.csv", "y.csv", "-o", "metrics.yaml"], 2, "would not be JSON"),
-        (&["p.csv", "y.csv", "-o", "gone/metrics.json"], 1, "cannot write `gone/metrics.json`"),
+        (&["p.csv", "y.csv", "-o", "gone/metrics.json"], 1, "hint: make its folder first"),
         (&["p.csv", "y.csv", "-o", "broken.json"], 1, "`broken.json`: line 2: "),
         (&["p.csv", "y.csv", "-o", "taken.json", "--prefix", "test"], 1, "`test` cannot be a value and a table"),
         (&["p.csv", "y.csv", "--model", "x.safetensors"], 2, "--output"),

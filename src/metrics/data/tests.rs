@@ -158,7 +158,44 @@ fn rows_are_regrouped() {
     assert_eq!(source.next_rows(9).expect("rows").map(|rows| rows.nrows()), Some(4));
 }
 
+const NPZ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/metrics/several.npz");
+
+#[test]
+fn compressed_arrays_are_read_and_their_order_is_minded() {
+    let (whole, _) = read(Path::new(NPZ), Some("y")).expect("an array");
+    assert_eq!(whole.dim(), (40, 3));
+    let error = open(Path::new(NPZ), None).map(drop).expect_err("two arrays");
+    assert_eq!(error.hint().as_deref(), Some("there are: other, y"));
+    // As the same array uncompressed, seen from its end.
+    let mut source = open(Path::new(NPZ), Some("y")).expect("an array");
+    assert_eq!(source.next_rows(39).expect("rows").map(|rows| rows.nrows()), Some(39));
+    let last = source.next_rows(2).expect("a row").expect("a row");
+    assert_eq!(last.row(0), whole.row(39));
+    assert_eq!(source.next_rows(1).expect("the end"), None);
+}
+
 proptest! {
+    #[test]
+    fn damaged_archives_are_survived(at: prop::sample::Index, flip in 1..=255_u8, len: prop::sample::Index) {
+        let mut bytes = std::fs::read(NPZ).expect("an archive");
+        bytes[at.index(1374)] ^= flip;
+        for bytes in [&bytes[..], &bytes[..len.index(bytes.len())]] {
+            let (_dir, path) = file("x.npz", bytes);
+            if let Ok((rows, _)) = read(&path, Some("y")) {
+                prop_assert!(rows.len() <= 120);
+            }
+        }
+    }
+
+    #[test]
+    fn any_table_is_survived(text in "[a0-9.,\"\r\n \t+e-]{0,60}") {
+        let (_dir, path) = file("x.csv", text.as_bytes());
+        if let Ok((rows, names)) = read(&path, None) {
+            prop_assert!(names.is_none_or(|names| names.len() == rows.ncols()));
+            prop_assert!(rows.iter().all(|value| !value.is_nan()));
+        }
+    }
+
     #[test]
     fn rows_come_in_pieces_of_any_size_and_either_order(
         rows in 0..40_usize,

@@ -14,13 +14,11 @@
 
 use ndarray::ArrayView2;
 
-use super::scorer::IGNORED_TARGET;
+use super::scorer::{IGNORED_TARGET, SUM_TOLERANCE};
 use super::{Scale, Source, Task};
 
 /// How far apart whole numbers may be to be taken for classes.
 const CLASSES_MAX: f64 = 1000.0;
-/// How far from 1 the sum of probabilities may be.
-const SUM_TOLERANCE: f64 = 1e-3;
 
 /// What the numbers are like.
 #[derive(Debug, Clone)]
@@ -92,7 +90,8 @@ impl Observed {
     /// Takes in rows. A NaN says nothing, and neither does a token that does not count.
     pub fn push(&mut self, predictions: ArrayView2<'_, f64>, targets: ArrayView2<'_, f64>) {
         for (prediction, target) in predictions.rows().into_iter().zip(targets.rows()) {
-            target.iter().filter(|&&value| value != IGNORED_TARGET).for_each(|&value| self.targets.add(value));
+            let counts = |value: &&f64| !(self.is_by_token && **value == IGNORED_TARGET);
+            target.iter().filter(counts).for_each(|&value| self.targets.add(value));
             self.is_one_hot &= target.sum() == 1.0;
             if prediction.iter().all(|value| !value.is_nan()) {
                 prediction.iter().for_each(|&value| self.predictions.add(value));
@@ -192,6 +191,7 @@ mod tests {
             (array![[1.0], [2.0]], array![[3.0], [7.0]], Task::Multiclass, Scale::Labels),
             (array![[1.0], [2.0]], array![[3.0], [70000.0]], Task::Regression, Scale::Values),
             (array![[1.5], [2.0]], array![[3.0], [7.0]], Task::Regression, Scale::Values),
+            (array![[0.5], [0.75]], array![[-100.0], [1.0]], Task::Regression, Scale::Values),
             (array![[0.25, 0.75], [0.5, 0.5]], classes.clone(), Task::Binary, Scale::Probabilities),
             (even.clone(), classes.clone(), Task::Multiclass, Scale::Probabilities),
             (&even * 2.0, classes, Task::Multiclass, Scale::Logits),
