@@ -84,23 +84,24 @@ fn all_three_agree() {
         // A branch of its own for each case, whose base and policy nobody judges.
         let branch = format!("case{case}");
         repo.git(&["checkout", "-q", "--orphan", &branch]).ok();
-        let policy = source.policy().replace("\"main\"", &format!("\"{branch}\""));
+        let side = format!("side{case}");
+        let policy = source.policy().replace("\"main\"", &format!("\"{branch}\", \"{side}\""));
         repo.write(".gitmodel.toml", policy.as_bytes());
         repo.write("metrics.json", source.metrics().as_bytes());
         repo.git(&["add", "-A"]).ok();
         repo.git(&["commit", "-q", "--no-verify", "-m", "base"]).ok();
         repo.git(&["push", "-q", "origin", &branch]).ok();
         if case % 3 == 0 {
-            // The next commit is a merge, whose other side has metrics of its own.
-            repo.git(&["checkout", "-q", "-b", "side"]).ok();
+            // The next commit is a merge, whose other side has metrics of its own, and is on the server already.
+            repo.git(&["checkout", "-q", "-b", &side]).ok();
             repo.write("metrics.json", source.metrics().as_bytes());
             repo.write("side", b"side\n");
             repo.git(&["add", "-A"]).ok();
             repo.git(&["commit", "-q", "--no-verify", "-m", "side"]).ok();
-            repo.git(&["push", "-q", "-f", "origin", "side"]).ok();
+            repo.git(&["push", "-q", "origin", &side]).ok();
             repo.git(&["checkout", "-q", &branch]).ok();
-            repo.git(&["merge", "-q", "--no-ff", "--no-commit", "side"]).ok();
-            repo.git(&["branch", "-q", "-D", "side"]).ok();
+            repo.git(&["merge", "-q", "--no-ff", "--no-commit", &side]).ok();
+            repo.git(&["branch", "-q", "-D", &side]).ok();
         }
         repo.write("metrics.json", source.metrics().as_bytes());
         repo.write("notes", format!("{case}\n").as_bytes());
