@@ -24,6 +24,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod du;
+mod eval;
 mod export;
 mod fsck;
 mod gc;
@@ -87,6 +88,7 @@ enum Command {
     Resolve(resolve::Args),
     Doctor(doctor::Args),
     Du(du::Args),
+    Eval(eval::Args),
     Fsck(fsck::Args),
     Gc(gc::Args),
     Demo(demo::Args),
@@ -127,6 +129,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Resolve(args) => resolve::run(args, &ui),
         Command::Doctor(args) => doctor::run(args, &ui),
         Command::Du(args) => du::run(args, &ui),
+        Command::Eval(args) => eval::run(args, &ui),
         Command::Demo(args) => demo::run(args, &ui),
         Command::Man(args) => man::run(args, &ui),
         Command::Completions(args) => completions::run(args, &ui),

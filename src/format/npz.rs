@@ -89,6 +89,16 @@ mod tests {
     }
 
     #[test]
+    fn arrays_are_listed_compressed_or_not() {
+        let bytes = archive(&[stored("b.npy", &array()), deflated("c.npy", &[7; 100]), stored("README.md", b"hello")]);
+        let listed = arrays(&Bytes(&bytes)).expect("well-formed").expect("an archive");
+        let listed: Vec<_> = listed.iter().map(|m| (&*m.name, m.stored, m.deflated, m.len, m.plain_len)).collect();
+        let len = array().len() as u64;
+        assert_eq!(listed, [("b", true, false, len, len), ("c", false, true, 100, 101)]);
+        assert_eq!(arrays(&Bytes(b"1,2\n")).expect("read"), None);
+    }
+
+    #[test]
     fn large_compressed_arrays_are_not_worth_a_layout() {
         let large = vec![7; (1 << 20) + 1];
         let cases = [

@@ -17,6 +17,12 @@ impl Sum {
         self.sum = sum;
     }
 
+    /// How far `number` is from the sum: what lies between them, even where both are so large that their digits do not
+    /// show it.
+    pub fn distance_to(&self, number: f64) -> f64 {
+        (number - self.sum) - self.lost
+    }
+
     /// The sum; infinite or NaN if a number was.
     pub fn total(&self) -> f64 {
         // What was lost beside an infinity is NaN, and means nothing.
