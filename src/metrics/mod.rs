@@ -7,4 +7,6 @@ pub mod fresh;
 pub mod health;
 pub mod loss;
 pub mod output;
+pub mod predict;
 pub mod train;
+pub mod training;

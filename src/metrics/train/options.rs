@@ -16,7 +16,7 @@ pub struct Options {
     #[arg(long, value_name = "COLUMN")]
     pub target: Option<String>,
 
-    /// The columns to predict it from, where that are not all others; what is in those others need not be numbers.
+    /// The columns to predict it from, by default all others. What is left out need not be numbers.
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     pub features: Option<Vec<String>>,
 

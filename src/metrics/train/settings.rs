@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn what_is_out_of_range_or_does_not_go_together() {
-        let cases: [(fn(&mut Options), &str); 15] = [
+        type Case = (fn(&mut Options), &'static str);
+        let cases: [Case; 15] = [
             (|options| options.lr = Some(0.0), "`lr` must be above 0"),
             (|options| options.lr = Some(f64::NAN), "`lr` must be above 0"),
             (|options| options.momentum = Some(1.0), "`momentum` must be from 0 to below 1"),
