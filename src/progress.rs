@@ -8,7 +8,13 @@ pub trait Progress: Sync {
     /// Work on `what` begins; there are `total_bytes` to do, if that is known.
     fn begin(&self, what: &str, total_bytes: Option<u64>);
 
-    /// So many more bytes are done.
+    /// Work on `what` begins that is counted in steps, not in bytes.
+    fn begin_steps(&self, _what: &str, _total: u64) {}
+
+    /// How it stands with the work that began last: a few words beside its bar.
+    fn status(&self, _text: &str) {}
+
+    /// So many more bytes, or steps, are done.
     fn advance(&self, bytes: u64);
 
     /// The work that began last has ended.

@@ -127,6 +127,17 @@ impl Ui {
         }
     }
 
+    fn begin_bar(&self, what: &str, total: Option<u64>, template: &str) {
+        if self.options.is_quiet || !io::stderr().is_terminal() {
+            return;
+        }
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
+        bar.set_message(what.to_owned());
+        let style = ProgressStyle::with_template(template).ok();
+        let bar = Bar { bar, begun: std::time::Instant::now(), style };
+        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
+    }
+
     /// Prints lines on standard error, quiet or not.
     pub fn talk(&self, line: &str) {
         let write = || {
@@ -142,18 +153,21 @@ impl Ui {
 
 impl Progress for Ui {
     fn begin(&self, what: &str, total_bytes: Option<u64>) {
-        if self.options.is_quiet || !io::stderr().is_terminal() {
-            return;
-        }
-        let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::hidden());
         let template = match total_bytes {
             Some(_) => "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}",
             None => "{msg} {spinner} {decimal_bytes} {decimal_bytes_per_sec}",
         };
-        bar.set_message(what.to_owned());
-        let style = ProgressStyle::with_template(template).ok();
-        let bar = Bar { bar, begun: std::time::Instant::now(), style };
-        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
+        self.begin_bar(what, total_bytes, template);
+    }
+
+    fn begin_steps(&self, what: &str, total: u64) {
+        self.begin_bar(what, Some(total), "{msg} {wide_bar} {percent} % {eta}");
+    }
+
+    fn status(&self, text: &str) {
+        if let Some(bar) = &*self.bar.lock().unwrap_or_else(PoisonError::into_inner) {
+            bar.bar.set_message(text.to_owned());
+        }
     }
 
     fn advance(&self, bytes: u64) {

@@ -36,10 +36,12 @@ mod man;
 mod merge;
 mod metrics;
 pub mod plumbing;
+mod predict;
 mod resolve;
 mod show;
 mod status;
 mod track;
+mod train;
 mod uninstall;
 mod untrack;
 mod verify;
@@ -92,6 +94,8 @@ enum Command {
     Checkout(checkout::Args),
     Merge(merge::Args),
     Resolve(resolve::Args),
+    Train(Box<train::Args>),
+    Predict(predict::Args),
     Doctor(doctor::Args),
     Du(du::Args),
     Eval(eval::Args),
@@ -136,6 +140,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Merge(args) => merge::run(args, &ui),
         Command::Resolve(args) => resolve::run(args, &ui),
+        Command::Train(args) => train::run(*args, &ui),
+        Command::Predict(args) => predict::run(args, &ui),
         Command::Doctor(args) => doctor::run(args, &ui),
         Command::Du(args) => du::run(args, &ui),
         Command::Eval(args) => eval::run(args, &ui),

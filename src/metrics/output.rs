@@ -82,6 +82,16 @@ impl Output {
         metrics.iter().try_for_each(set).map_err(|source| OutputError::Document { path: path(), source })
     }
 
+    /// What the file holds.
+    pub const fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// What the file holds, to be changed.
+    pub const fn document_mut(&mut self) -> &mut Document {
+        &mut self.document
+    }
+
     /// Notes which weights the metrics are of.
     pub fn record(&mut self, weights: &[Weights]) {
         if !weights.is_empty() {
