@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::atomic_file::write_whole;
 use crate::cli::context;
 use crate::diff::html::today;
 use crate::error::{Error, Kind, Result};
@@ -11,7 +12,6 @@ use crate::metrics::plot::terminal::{self, Charset};
 use crate::metrics::plot::{Figure, html, png, svg};
 use crate::progress::Progress;
 use crate::ui::{Ui, is_utf8};
-use crate::version::export::write_whole;
 use crate::version::{models, series};
 
 /// Plot metrics over history.
