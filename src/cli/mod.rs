@@ -28,13 +28,16 @@ mod export;
 mod fsck;
 mod gc;
 mod install;
+mod list;
 mod ls_files;
 mod man;
 mod merge;
 pub mod plumbing;
+mod promote;
 mod resolve;
 mod show;
 mod status;
+mod tag;
 mod track;
 mod uninstall;
 mod untrack;
@@ -82,6 +85,9 @@ enum Command {
     Cat(cat::Args),
     Export(export::Args),
     Verify(verify::Args),
+    List(list::Args),
+    Tag(tag::Args),
+    Promote(promote::Args),
     Check(check::Args),
     Checkout(checkout::Args),
     Merge(merge::Args),
@@ -123,6 +129,9 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Export(args) => export::run(args, &ui),
         Command::Verify(args) => verify::run(args, &ui),
         Command::Blame(args) => blame::run(args, &ui),
+        Command::List(args) => list::run(args, &ui),
+        Command::Tag(args) => tag::run(args, &ui),
+        Command::Promote(args) => promote::run(args, &ui),
         Command::Check(args) => check::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Merge(args) => merge::run(args, &ui),

@@ -1,15 +1,19 @@
 //! Versions of a model: finding one, looking into it, taking things out of it, and where each tensor comes from.
 //!
 //! - [`find`]: from what a user writes to a model; [`tree`], [`npy`], [`export`] and [`verify`] do something with it.
+//! - [`named`]: models by their names, `house@v1.2.0`; [`release`] names versions, [`catalog`] lists them.
 //! - [`blame`](mod@blame): which commit last changed each tensor.
 //! - [`compare`](mod@compare): which lines two manifests share. Pure.
 //! - [`collapse`](mod@collapse): many names in few words. Pure.
 
 pub mod blame;
+pub mod catalog;
 pub mod collapse;
 pub mod compare;
 pub mod export;
 pub mod find;
+pub mod named;
 pub mod npy;
+pub mod release;
 pub mod tree;
 pub mod verify;
