@@ -32,6 +32,7 @@ mod list;
 mod ls_files;
 mod man;
 mod merge;
+mod param;
 pub mod plumbing;
 mod promote;
 mod resolve;
@@ -88,6 +89,7 @@ enum Command {
     List(list::Args),
     Tag(tag::Args),
     Promote(promote::Args),
+    Param(param::Args),
     Check(check::Args),
     Checkout(checkout::Args),
     Merge(merge::Args),
@@ -132,6 +134,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::List(args) => list::run(args, &ui),
         Command::Tag(args) => tag::run(args, &ui),
         Command::Promote(args) => promote::run(args, &ui),
+        Command::Param(args) => param::run(args, &ui),
         Command::Check(args) => check::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Merge(args) => merge::run(args, &ui),

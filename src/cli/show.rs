@@ -53,7 +53,8 @@ pub fn run(args: Args, ui: &Ui) -> Result {
                 let files = files.collect::<Vec<_>>();
                 return ui.print(&super::json(&named::as_json(&resolved, &metrics, files)));
             }
-            let files = files.iter().map(|(path, model)| as_text(&shown(path), model, &tree::tree(model), depth, &style));
+            let files =
+                files.iter().map(|(path, model)| as_text(&shown(path), model, &tree::tree(model), depth, &style));
             ui.page(&(named::as_text(&resolved, &metrics, &style) + &files.collect::<String>()))
         }
     }
@@ -137,7 +138,9 @@ impl From<FindError> for Error {
             FindError::Open(error) => super::open_error(error),
             FindError::Git(error) => error.into(),
             FindError::Name(error) => error.into(),
-            FindError::NoFile(_) => failure.hint("`git model ls-files` lists the files of models, `git model list` their names"),
+            FindError::NoFile(_) => {
+                failure.hint("`git model ls-files` lists the files of models, `git model list` their names")
+            }
             FindError::NotAModel { .. } => {
                 failure.hint("`git model track` says how to have weight files stored by tensor")
             }

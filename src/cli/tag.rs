@@ -66,7 +66,12 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     make(&plan, &args.message, args.sign, ui)
 }
 
-fn wish(args: &Args, rest: &[String], model: Option<&str>, known: &[String]) -> std::result::Result<Wish, ReleaseError> {
+fn wish(
+    args: &Args,
+    rest: &[String],
+    model: Option<&str>,
+    known: &[String],
+) -> std::result::Result<Wish, ReleaseError> {
     if let Some(stage) = args.stage.clone() {
         return Ok(Wish::Stage { stage, at: release::one(rest)? });
     }
@@ -121,7 +126,9 @@ impl From<ReleaseError> for Error {
         let hint = error.hint();
         let kind = match error {
             ReleaseError::Name(error) => return error.into(),
-            ReleaseError::NotAVersion { .. } | ReleaseError::NoNumber { .. } | ReleaseError::Superfluous(_) => Kind::Usage,
+            ReleaseError::NotAVersion { .. } | ReleaseError::NoNumber { .. } | ReleaseError::Superfluous(_) => {
+                Kind::Usage
+            }
             _ => Kind::Failed,
         };
         hint.into_iter().fold(Self::new(kind, error.to_string()), Self::hint)

@@ -169,7 +169,10 @@ mod tests {
     fn the_highest_version_is_the_latest() {
         let tags = lineage(&[("m@v1.10.0", 'a', 1), ("m@v1.9.0", 'b', 2), ("m@v2.0.0-rc.1", 'c', 3)]);
         assert_eq!(latest(&tags).as_deref(), Some("2.0.0-rc.1"));
-        assert_eq!(tags.versions().iter().map(|known| known.commit).collect::<Vec<_>>(), [commit('c'), commit('a'), commit('b')]);
+        assert_eq!(
+            tags.versions().iter().map(|known| known.commit).collect::<Vec<_>>(),
+            [commit('c'), commit('a'), commit('b')]
+        );
         assert_eq!(tags.version_at(commit('b')).expect("a version").version, Version::new(1, 9, 0));
         assert_eq!(latest(&lineage(&[])), None);
     }
@@ -190,7 +193,10 @@ mod tests {
     #[test]
     fn the_last_one_holds_a_stage_and_gives_it_back() {
         let mut events = vec![("m#prod#1", 'a', 1), ("m#dev#2", 'b', 2), ("m#prod#3", 'b', 3)];
-        assert_eq!(lineage(&events).stages(), BTreeMap::from([("dev".into(), commit('b')), ("prod".into(), commit('b'))]));
+        assert_eq!(
+            lineage(&events).stages(),
+            BTreeMap::from([("dev".into(), commit('b')), ("prod".into(), commit('b'))])
+        );
         events.push(("m#prod!#4", 'b', 4));
         assert_eq!(lineage(&events).in_stage("prod"), [commit('a')]);
         events.push(("m#prod!#5", 'a', 5));

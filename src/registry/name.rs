@@ -98,7 +98,9 @@ pub fn is_name(text: &str) -> bool {
 pub fn is_model_name(text: &str) -> bool {
     match text.split_once(':') {
         Some((folder, name)) => {
-            !folder.is_empty() && folder.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c)) && is_name(name)
+            !folder.is_empty()
+                && folder.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
+                && is_name(name)
         }
         None => is_name(text),
     }
@@ -158,9 +160,29 @@ mod tests {
     #[test]
     fn other_tags() {
         for name in [
-            "v1.0.0", "m", "m@", "m#", "m@1.2.0", "m@v1.2", "m@v01.2.0", "m@V1.2.0", "m@v1.2.0#", "m@v1.2.0#x", "m@v1.2.0#1#2",
-            "m@latest", "m@deprecated!", "m#-prod", "m#prod_", "-m@v1.0.0", "m-@v1.0.0", "@v1.0.0", "m n@v1.0.0", "ü@v1.0.0",
-            "m@v1.2.0#99999999999999999999999", "m@v1.2.0!!", "m@created",
+            "v1.0.0",
+            "m",
+            "m@",
+            "m#",
+            "m@1.2.0",
+            "m@v1.2",
+            "m@v01.2.0",
+            "m@V1.2.0",
+            "m@v1.2.0#",
+            "m@v1.2.0#x",
+            "m@v1.2.0#1#2",
+            "m@latest",
+            "m@deprecated!",
+            "m#-prod",
+            "m#prod_",
+            "-m@v1.0.0",
+            "m-@v1.0.0",
+            "@v1.0.0",
+            "m n@v1.0.0",
+            "ü@v1.0.0",
+            "m@v1.2.0#99999999999999999999999",
+            "m@v1.2.0!!",
+            "m@created",
         ] {
             assert_eq!(TagName::parse(name), None, "{name}");
         }
@@ -168,7 +190,9 @@ mod tests {
 
     #[test]
     fn how_a_version_may_have_been_meant() {
-        for (text, meant) in [("1.2", "v1.2.0"), ("v1", "v1.0.0"), ("1.2.3.4", "v1.2.3"), ("v1.02.x", "v1.2.0"), ("V2.0.0", "v2.0.0")] {
+        for (text, meant) in
+            [("1.2", "v1.2.0"), ("v1", "v1.0.0"), ("1.2.3.4", "v1.2.3"), ("v1.02.x", "v1.2.0"), ("V2.0.0", "v2.0.0")]
+        {
             assert_eq!(version_like(text).as_deref(), Some(meant), "{text}");
         }
         for text in ["", "v", "main", "HEAD~1", "vx.1"] {

@@ -69,7 +69,9 @@ mod tests {
         ] {
             assert_eq!(spec(text), Some((name.to_owned(), which)), "{text}");
         }
-        for text in ["", "@v1.2.0", "house@", "house@{1}", "house@v1", "house#", "house#prod#3", "HEAD~1", "m.safetensors"] {
+        for text in
+            ["", "@v1.2.0", "house@", "house@{1}", "house@v1", "house#", "house#prod#3", "HEAD~1", "m.safetensors"]
+        {
             assert_eq!(spec(text), None, "{text}");
         }
     }

@@ -141,9 +141,7 @@ fn find_here(path: &Path) -> Result<Found, FindError> {
             let context = Context::discover().map_err(|_| FindError::NoFile(shown()))?;
             return match revision::blob(OsStr::new(""), path.as_os_str()) {
                 Ok(blob) => in_git(context, blob, path.as_os_str()).map(Found::File),
-                Err(_) => {
-                    find_named(&context.repo, path.as_os_str())?.ok_or_else(|| FindError::NoFile(shown()))
-                }
+                Err(_) => find_named(&context.repo, path.as_os_str())?.ok_or_else(|| FindError::NoFile(shown())),
             };
         }
         Err(source) => return Err(FindError::File { path: shown(), source }),

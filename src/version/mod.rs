@@ -2,6 +2,7 @@
 //!
 //! - [`find`]: from what a user writes to a model; [`tree`], [`npy`], [`export`] and [`verify`] do something with it.
 //! - [`named`]: models by their names, `house@v1.2.0`; [`release`] names versions, [`catalog`] lists them.
+//! - [`parameters`]: files of parameters in a version.
 //! - [`blame`](mod@blame): which commit last changed each tensor.
 //! - [`compare`](mod@compare): which lines two manifests share. Pure.
 //! - [`collapse`](mod@collapse): many names in few words. Pure.
@@ -14,6 +15,7 @@ pub mod export;
 pub mod find;
 pub mod named;
 pub mod npy;
+pub mod parameters;
 pub mod release;
 pub mod tree;
 pub mod verify;

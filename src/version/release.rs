@@ -2,9 +2,10 @@
 //!
 //! The tag is planned first and made then, so that it can be judged in between.
 
-mod hint;
+mod error;
 mod words;
 
+pub use error::ReleaseError;
 pub use words::{number, one, split};
 
 use semver::{BuildMetadata, Prerelease, Version};
@@ -82,98 +83,6 @@ pub struct Plan {
     lineage: Lineage,
 }
 
-/// Why there can be no such tag.
-#[derive(Debug, thiserror::Error)]
-pub enum ReleaseError {
-    /// A model or a version that is not there.
-    #[error(transparent)]
-    Name(#[from] NameError),
-    /// What is no version.
-    #[error("`{text}` is no version")]
-    NotAVersion {
-        /// As the user wrote it.
-        text: String,
-        /// How it may have been meant.
-        meant: String,
-    },
-    /// A version has to be given.
-    #[error("no version is given for `{model}`")]
-    NoNumber {
-        /// The model.
-        model: String,
-    },
-    /// More words than mean something.
-    #[error("do not know what `{0}` is to mean here")]
-    Superfluous(String),
-    /// There is none to count up from.
-    #[error("`{0}` has no version yet")]
-    NoVersions(String),
-    /// The version is there.
-    #[error("`{model}@v{version}` is there already: it is commit {}", short(*commit))]
-    Exists {
-        /// The model.
-        model: String,
-        /// The version.
-        version: Version,
-        /// Its commit.
-        commit: CommitId,
-    },
-    /// The commit is another version.
-    #[error("commit {} is `{model}@v{version}` already, and a commit is one version of a model only", short(*commit))]
-    Versioned {
-        /// The model.
-        model: String,
-        /// The version that it is.
-        version: Version,
-        /// The commit.
-        commit: CommitId,
-    },
-    /// The commit lacks the weights.
-    #[error("commit {} has no weights of `{model}`", short(*commit))]
-    NoWeights {
-        /// The model.
-        model: String,
-        /// The commit.
-        commit: CommitId,
-        /// What the policy says where they are.
-        patterns: Vec<String>,
-    },
-    /// What is no name of a stage.
-    #[error("`{0}` is no name of a stage")]
-    BadStage(String),
-    /// It is in that stage.
-    #[error("`{called}` is in stage `{stage}` already")]
-    InStage {
-        /// The version or the commit.
-        called: String,
-        /// The stage.
-        stage: String,
-    },
-    /// It is not in that stage.
-    #[error("`{called}` is not in stage `{stage}`")]
-    NotInStage {
-        /// The version or the commit.
-        called: String,
-        /// The stage.
-        stage: String,
-    },
-    /// It is deprecated already, or nobody should take it.
-    #[error("`{0}` is deprecated")]
-    Deprecated(String),
-}
-
-impl From<GitError> for ReleaseError {
-    fn from(error: GitError) -> Self {
-        Self::Name(error.into())
-    }
-}
-
-impl From<CheckError> for ReleaseError {
-    fn from(error: CheckError) -> Self {
-        Self::Name(error.into())
-    }
-}
-
 /// The tag that says this of a model, or of the only one.
 ///
 /// # Errors
@@ -246,9 +155,7 @@ fn register(
     let highest = lineage.versions().into_iter().next().map(|known| known.version);
     let version = match number {
         Number::Exactly(version) => version.clone(),
-        Number::Bump(part) => {
-            bumped(&highest.clone().ok_or_else(|| ReleaseError::NoVersions(model.clone()))?, *part)
-        }
+        Number::Bump(part) => bumped(&highest.clone().ok_or_else(|| ReleaseError::NoVersions(model.clone()))?, *part),
     };
     if let Some(there) = lineage.version(&version) {
         return Err(ReleaseError::Exists { model, version, commit: there.commit });
@@ -267,7 +174,13 @@ fn register(
         warnings.extend(uncommitted(repo, named)?);
     }
     let message = format!("{model} v{version}");
-    Ok(Plan { tag: TagName { model, action: Action::Register(version), counter: None }, commit, message, warnings, lineage })
+    Ok(Plan {
+        tag: TagName { model, action: Action::Register(version), counter: None },
+        commit,
+        message,
+        warnings,
+        lineage,
+    })
 }
 
 /// That the weights in the work tree are not those of the commit.
@@ -277,7 +190,9 @@ fn uncommitted(repo: &Repo, named: &Named) -> Result<Option<String>, GitError> {
     }
     let changed = changes::changed_files(&Versions::Commit("HEAD".into()), &[])?;
     let meant = changed.iter().find(|changed| named.weights.iter().any(|file| file.path == changed.path));
-    Ok(meant.map(|changed| format!("`{}` has changes that are not committed: they are not in this version", shown(&changed.path))))
+    Ok(meant.map(|changed| {
+        format!("`{}` has changes that are not committed: they are not in this version", shown(&changed.path))
+    }))
 }
 
 /// The version after this one. Of a pre-release, the release it leads to.
@@ -316,7 +231,10 @@ fn stage(repo: &Repo, lineage: Lineage, stage: &str, at: Option<&str>) -> Result
     }
     let warning = resolved.version.is_none().then(|| {
         let model = &lineage.model;
-        format!("commit {} is no version of `{model}`; make it one with `git model tag {model} VERSION {0}`", short(commit))
+        format!(
+            "commit {} is no version of `{model}`; make it one with `git model tag {model} VERSION {0}`",
+            short(commit)
+        )
     });
     let action = Action::Assign(stage.to_owned());
     Ok(staged(lineage, action, commit, format!("{} in stage {stage}", resolved.name), warning.into_iter().collect()))

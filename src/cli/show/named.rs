@@ -52,7 +52,8 @@ pub fn as_text(resolved: &Resolved, metrics: &[(String, f64)], style: &Style) ->
 
 pub fn as_json(resolved: &Resolved, metrics: &[(String, f64)], files: Vec<Value>) -> Value {
     // Numbers that are not finite are texts: JSON has no other word for them.
-    let number = |number: f64| serde_json::Number::from_f64(number).map_or_else(|| gate::short(number).into(), Value::from);
+    let number =
+        |number: f64| serde_json::Number::from_f64(number).map_or_else(|| gate::short(number).into(), Value::from);
     let metrics: serde_json::Map<String, Value> =
         metrics.iter().map(|(path, value)| (path.clone(), number(*value))).collect();
     json!({

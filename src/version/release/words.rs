@@ -100,8 +100,12 @@ mod tests {
 
     #[test]
     fn the_number_of_a_version() {
-        let of = |text: &str, bump, model| Number::of(&words(text), bump, model, &words("house")).map_err(|error| error.to_string());
-        assert!(matches!(of("1.2.0 HEAD~1", None, None), Ok((Number::Exactly(_), Some(revision))) if revision == "HEAD~1"));
+        let of = |text: &str, bump, model| {
+            Number::of(&words(text), bump, model, &words("house")).map_err(|error| error.to_string())
+        };
+        assert!(
+            matches!(of("1.2.0 HEAD~1", None, None), Ok((Number::Exactly(_), Some(revision))) if revision == "HEAD~1")
+        );
         assert!(matches!(of("HEAD~1", Some(Bump::Minor), None), Ok((Number::Bump(Bump::Minor), Some(_)))));
         assert!(of("v1.2", None, None).expect_err("no version").contains("`v1.2` is no version"));
         assert!(of("hause v1.0.0", None, None).expect_err("no model").contains("no model `hause`"));
