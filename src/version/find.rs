@@ -146,6 +146,12 @@ fn find_here(path: &Path) -> Result<Found, FindError> {
         }
         Err(source) => return Err(FindError::File { path: shown(), source }),
         Ok(metadata) if metadata.is_dir() => {
+            // Weights often lie in a folder that is named like the model.
+            if let Ok(context) = Context::discover()
+                && let Some(found) = find_named(&context.repo, path.as_os_str())?
+            {
+                return Ok(found);
+            }
             return Err(FindError::NotAModel { spec: shown(), why: "it is a folder".into() });
         }
         Ok(_) => {}

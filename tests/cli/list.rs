@@ -38,9 +38,9 @@ fn models_and_what_is_known_of_them() {
     let listed = repo.model(&["list"]).ok();
     assert_eq!(
         listed.text(),
-        "model  latest  stages                  parameters    size  metric\n\
-         house  v1.1.0  dev v1.1.0, prod v1.0.0       2.05k  4.3 kB  test.mse 20.5\n\
-         other  –       –                       –             25 B  –\n"
+        "model  latest  stages                   parameters  size    metric\n\
+         house  v1.1.0  dev v1.1.0, prod v1.0.0        2050  4.3 kB  test.mse 20.5\n\
+         other  –       –                        –             25 B  –\n"
     );
     let json: serde_json::Value = serde_json::from_slice(&repo.model(&["list", "--json"]).ok().stdout).expect("JSON");
     assert_eq!(json[0]["parameters"], 2050);

@@ -11,6 +11,10 @@ pub fn split(words: &[String], known: &[String]) -> (Option<String>, Vec<String>
     match words {
         [first, rest @ ..] if is_known(first) => (Some(first.clone()), rest.to_vec()),
         [rest @ .., last] if is_known(last) => (Some(last.clone()), rest.to_vec()),
+        // A model of another commit, or one that is misspelled.
+        [first, rest @ ..] if version(first).is_none() && rest.first().is_some_and(|next| version(next).is_some()) => {
+            (Some(first.clone()), rest.to_vec())
+        }
         [first, rest @ ..] => match Spec::parse(first) {
             Some(Spec { model, which: Which::Version(number) }) => {
                 (Some(model), std::iter::once(format!("v{number}")).chain(rest.iter().cloned()).collect())
@@ -91,7 +95,8 @@ mod tests {
             ("v1.0.0", None, "v1.0.0"),
             ("new@1.0.0 HEAD", Some("new"), "v1.0.0 HEAD"),
             ("house#dev", Some("house"), "house#dev"),
-            ("hause v1.0.0", None, "hause v1.0.0"),
+            ("old v1.0.0 HEAD~9", Some("old"), "v1.0.0 HEAD~9"),
+            ("hause", None, "hause"),
             ("", None, ""),
         ] {
             assert_eq!(split(&words(text), &known), (model.map(str::to_owned), words(rest)), "{text}");
@@ -108,7 +113,7 @@ mod tests {
         );
         assert!(matches!(of("HEAD~1", Some(Bump::Minor), None), Ok((Number::Bump(Bump::Minor), Some(_)))));
         assert!(of("v1.2", None, None).expect_err("no version").contains("`v1.2` is no version"));
-        assert!(of("hause v1.0.0", None, None).expect_err("no model").contains("no model `hause`"));
+        assert!(of("hause", None, None).expect_err("no model").contains("no model `hause`"));
         assert!(of("", None, None).expect_err("nothing").contains("no version is given for `house`"));
         assert!(of("v1.0.0 a b", None, Some("house")).expect_err("too many").contains("`b`"));
     }
