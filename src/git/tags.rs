@@ -79,11 +79,12 @@ mod tests {
     #[test]
     fn light_tags_and_tags_of_files_are_left_out() {
         let id = "a".repeat(40);
-        let tag = parse(&format!("tag\0commit\0{id}\0100\0m@v1.0.0\0one\0two")).expect("a tag").expect("an id");
+        let line = |fields: [&str; 6]| fields.join("\0");
+        let tag = parse(&line(["tag", "commit", &id, "100", "m@v1.0.0", "one\0two"])).expect("a tag").expect("an id");
         assert_eq!((tag.name.as_str(), tag.seconds, tag.summary.as_str()), ("m@v1.0.0", 100, "one\0two"));
-        for line in [format!("commit\0\0\0\0m@v1.0.0\0one"), format!("tag\0blob\0{id}\01\0x\0one"), String::new()] {
-            assert!(parse(&line).is_none(), "{line}");
+        for fields in [["commit", "", "", "", "m@v1.0.0", "one"], ["tag", "blob", &id, "1", "x", "one"], [""; 6]] {
+            assert!(parse(&line(fields)).is_none(), "{fields:?}");
         }
-        assert!(parse("tag\0commit\0nonsense\01\0x\0one").expect("a tag").is_err());
+        assert!(parse(&line(["tag", "commit", "nonsense", "1", "x", "one"])).expect("a tag").is_err());
     }
 }

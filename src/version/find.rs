@@ -56,7 +56,7 @@ enum Place {
 /// What a user has named.
 pub enum Found {
     /// A file.
-    File(Model),
+    File(Box<Model>),
     /// A version of a model, and its files.
     Named(Box<Resolved>, Vec<(Vec<u8>, Model)>),
 }
@@ -67,7 +67,7 @@ pub enum Found {
 /// There is none, or it is no model; a version of a model that has several files.
 pub fn find(spec: &OsStr) -> Result<Model, FindError> {
     match find_all(spec)? {
-        Found::File(model) => Ok(model),
+        Found::File(model) => Ok(*model),
         Found::Named(resolved, mut files) => match files.pop() {
             Some((_, only)) if files.is_empty() => Ok(only),
             _ => Err(FindError::NotOne { revision: resolved.name, paths: resolved.model.paths() }),
@@ -84,7 +84,7 @@ pub fn find_all(spec: &OsStr) -> Result<Found, FindError> {
     let Some(revision) = revision else { return find_here(Path::new(&path)) };
     let context = Context::discover()?;
     let blob = revision::blob(&named::revision(&revision)?, &path)?;
-    in_git(context, blob, spec).map(Found::File)
+    in_git(context, blob, spec).map(Box::new).map(Found::File)
 }
 
 /// As [`find`]; a revision alone is its one model. Returns its path as git has it, too, if it is in git.
@@ -140,7 +140,7 @@ fn find_here(path: &Path) -> Result<Found, FindError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let context = Context::discover().map_err(|_| FindError::NoFile(shown()))?;
             return match revision::blob(OsStr::new(""), path.as_os_str()) {
-                Ok(blob) => in_git(context, blob, path.as_os_str()).map(Found::File),
+                Ok(blob) => in_git(context, blob, path.as_os_str()).map(Box::new).map(Found::File),
                 Err(_) => find_named(&context.repo, path.as_os_str())?.ok_or_else(|| FindError::NoFile(shown())),
             };
         }
@@ -158,7 +158,7 @@ fn find_here(path: &Path) -> Result<Found, FindError> {
     }
     let absolute = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
     if let Some(text) = models::manifest_at(&absolute) {
-        return from_text(Context::discover()?, &text, path.as_os_str()).map(Found::File);
+        return from_text(Context::discover()?, &text, path.as_os_str()).map(Box::new).map(Found::File);
     }
     let failed = |source| FindError::File { path: shown(), source };
     let (file, size, layout) = loose::layout(path).map_err(failed)?;
@@ -175,7 +175,7 @@ fn find_here(path: &Path) -> Result<Found, FindError> {
         offset: record.offset,
     });
     let (format, tensors) = (layout.format.into(), tensors.collect());
-    Ok(Found::File(Model { format, size, tensors, place: Place::File(file) }))
+    Ok(Found::File(Box::new(Model { format, size, tensors, place: Place::File(file) })))
 }
 
 fn in_git(context: Context, blob: BlobId, spec: &OsStr) -> Result<Model, FindError> {

@@ -149,6 +149,7 @@ def main() -> None:
             if words:
                 done, by[tool] = done + 1, by[tool] + 1
                 compared += place.compare(words)
+                print(f"{done:3} {words}", file=sys.stderr)
                 time.sleep(1.05)
         print(f"{done} tags ({by['us']} by git-model, {by['gto']} by gto), {compared} states compared, no difference")
 

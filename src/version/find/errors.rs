@@ -21,7 +21,7 @@ pub enum FindError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// No such file here.
-    #[error("there is no file `{0}`, neither here nor in the index, and no model of that name")]
+    #[error("there is no file `{0}`, neither here nor in the index")]
     NoFile(String),
     /// The file could not be read.
     #[error("cannot read `{path}`: {source}")]
