@@ -10,6 +10,7 @@
 //! - [`merge`]: three versions of a model to one.
 //! - [`metrics`]: how good a model is, and whether it is sound.
 //! - [`store`]: objects, packs, index, codecs, collection and checks.
+//! - [`registry`]: versions and stages of models, as tags.
 //! - [`version`]: which commit changed what.
 //! - [`git`]: everything that talks to git: config, index, filter protocol, processes.
 //! - [`doctor`]: what is wrong, and the command that mends it.
@@ -32,6 +33,7 @@ pub mod metrics;
 pub mod parallel;
 pub mod params;
 pub mod progress;
+pub mod registry;
 pub mod store;
 pub mod sync;
 pub mod tensor;

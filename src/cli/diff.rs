@@ -11,11 +11,13 @@ use crate::error::{Error, Kind, Result};
 use crate::git::{changes, shown};
 use crate::progress::Progress;
 use crate::ui::Ui;
+use crate::version::named;
 
 /// Show what has changed between versions of models, by their numbers.
 ///
 /// Without revisions, compares the work tree with the index; with one, the work tree with that commit; with two, or with
-/// `A..B` or `A...B`, two commits; with `A:FILE B:FILE`, two files. Only tensors that differ are read.
+/// `A..B` or `A...B`, two commits; with `A:FILE B:FILE`, two files. Only tensors that differ are read. `MODEL@v1.2.0` and
+/// `MODEL#prod` are revisions too.
 ///
 /// For each: how far it moved relative to its size (‖Δ‖/‖W‖), the cosine between old and new, the largest single
 /// difference and where it is, the share of elements that changed, the rank of the difference, and NaNs before and after.
@@ -66,7 +68,8 @@ pub fn run(args: Args, ui: &Ui) -> Result {
 /// Prints what differs; whether anything does.
 fn show(args: Args, ui: &Ui) -> Result<bool> {
     let context = super::context()?;
-    let (versions, paths) = changes::versions(&args.args, args.paths.as_deref(), args.cached)?;
+    let words = args.args.iter().map(|word| named::revision(word)).collect::<std::result::Result<Vec<_>, _>>()?;
+    let (versions, paths) = changes::versions(&words, args.paths.as_deref(), args.cached)?;
     let options = Options { workers: context.settings.workers, histograms: args.html.is_some() };
     let options = (!args.stat && !args.name_only).then_some(&options);
     let page_file = args.html.as_deref().filter(|path| *path != Path::new("-")).map(Target::open).transpose()?;

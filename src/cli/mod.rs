@@ -30,16 +30,20 @@ mod export;
 mod fsck;
 mod gc;
 mod install;
+mod list;
 mod log;
 mod ls_files;
 mod man;
 mod merge;
 mod metrics;
+mod param;
 pub mod plumbing;
 mod predict;
+mod promote;
 mod resolve;
 mod show;
 mod status;
+mod tag;
 mod track;
 mod train;
 mod uninstall;
@@ -90,6 +94,10 @@ enum Command {
     Cat(cat::Args),
     Export(export::Args),
     Verify(verify::Args),
+    List(list::Args),
+    Tag(tag::Args),
+    Promote(promote::Args),
+    Param(param::Args),
     Check(check::Args),
     Checkout(checkout::Args),
     Merge(merge::Args),
@@ -136,6 +144,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Blame(args) => blame::run(args, &ui),
         Command::Log(args) => log::run(args, &ui),
         Command::Metrics(args) => metrics::run(args, &ui),
+        Command::List(args) => list::run(args, &ui),
+        Command::Tag(args) => tag::run(args, &ui),
+        Command::Promote(args) => promote::run(args, &ui),
+        Command::Param(args) => param::run(args, &ui),
         Command::Check(args) => check::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Merge(args) => merge::run(args, &ui),

@@ -6,19 +6,24 @@ use std::fmt::Write;
 use serde_json::json;
 
 use crate::error::{Error, Result};
+use crate::git::shown;
 use crate::text::{Colour, Style, Table, Units, percent};
 use crate::ui::{Ui, count};
-use crate::version::find::{self, FindError, Model};
+use crate::version::find::{self, FindError, Found, Model};
 use crate::version::tree::{self, Node};
+
+mod named;
 
 /// A name gets so much of a line.
 const NAME_SHARE: usize = 2;
 
 /// Show the tensors of a model as a tree: type, shape, size, and what each module takes of the whole.
+///
+/// A model may be named, too: `house` is its latest version, `house@v1.2.0` that one, `house#prod` what holds that stage.
 #[derive(clap::Args)]
 pub struct Args {
-    /// `FILE` as it is now, `REVISION:FILE` as it was, `:FILE` as it is in the index.
-    #[arg(value_name = "[REVISION:]FILE")]
+    /// `FILE` as it is now, `REVISION:FILE` as it was, `:FILE` as it is in the index; or `MODEL[@VERSION|#STAGE]`.
+    #[arg(value_name = "[REVISION:]FILE|MODEL")]
     model: OsString,
 
     /// Show so many levels of modules, with what is below summed up.
@@ -31,13 +36,28 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
-    let model = find::find(&args.model)?;
-    let tree = tree::tree(&model);
     let name = args.model.to_string_lossy();
-    if args.json {
-        return ui.print(&super::json(&as_json(&name, &model, &tree)));
+    let (style, depth) = (ui.style(), args.depth.unwrap_or(usize::MAX));
+    match find::find_all(&args.model)? {
+        Found::File(model) => {
+            let tree = tree::tree(&model);
+            if args.json {
+                return ui.print(&super::json(&as_json(&name, &model, &tree)));
+            }
+            ui.page(&as_text(&name, &model, &tree, depth, &style))
+        }
+        Found::Named(resolved, files) => {
+            let metrics = named::metrics(&super::context()?.repo, &resolved)?;
+            if args.json {
+                let files = files.iter().map(|(path, model)| as_json(&shown(path), model, &tree::tree(model)));
+                let files = files.collect::<Vec<_>>();
+                return ui.print(&super::json(&named::as_json(&resolved, &metrics, files)));
+            }
+            let files =
+                files.iter().map(|(path, model)| as_text(&shown(path), model, &tree::tree(model), depth, &style));
+            ui.page(&(named::as_text(&resolved, &metrics, &style) + &files.collect::<String>()))
+        }
     }
-    ui.page(&as_text(&name, &model, &tree, args.depth.unwrap_or(usize::MAX), &ui.style()))
 }
 
 fn as_text(name: &str, model: &Model, tree: &Node<'_>, depth: usize, style: &Style) -> String {
@@ -117,7 +137,10 @@ impl From<FindError> for Error {
         match error {
             FindError::Open(error) => super::open_error(error),
             FindError::Git(error) => error.into(),
-            FindError::NoFile(_) => failure.hint("`git model ls-files` lists the models"),
+            FindError::Name(error) => error.into(),
+            FindError::NoFile(_) => {
+                failure.hint("`git model ls-files` lists the files of models, `git model list` their names")
+            }
             FindError::NotAModel { .. } => {
                 failure.hint("`git model track` says how to have weight files stored by tensor")
             }

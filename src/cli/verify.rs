@@ -4,6 +4,7 @@ use crate::error::{Error, Kind, Result};
 use crate::git::shown;
 use crate::progress::Progress;
 use crate::ui::{Ui, count};
+use crate::version::named;
 use crate::version::verify::{self, Verified};
 
 /// Check that every model of a version is there, whole and unchanged.
@@ -11,7 +12,7 @@ use crate::version::verify::{self, Verified};
 /// Every tensor is put together and its SHA-256 computed anew. Exits with 3 if something is missing or damaged.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The version.
+    /// The version: a revision, `MODEL@v1.2.0` or `MODEL#prod`.
     #[arg(default_value = "HEAD")]
     revision: String,
 
@@ -22,7 +23,8 @@ pub struct Args {
 
 pub fn run(args: Args, ui: &Ui) -> Result {
     let context = super::context()?;
-    let models = verify::verify(&context, &args.revision, ui)?;
+    let revision = named::revision(args.revision.as_ref())?;
+    let models = verify::verify(&context, &revision.to_string_lossy(), ui)?;
     if args.json {
         ui.print(&super::json(&models.iter().map(as_json).collect::<Vec<_>>()))?;
     } else if models.is_empty() {

@@ -28,6 +28,7 @@ pub mod reachable;
 mod remotes;
 pub mod revision;
 pub mod status;
+pub mod tags;
 pub mod tree;
 pub mod unpushed;
 

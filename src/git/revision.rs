@@ -110,15 +110,6 @@ pub fn merge_base(one: &OsStr, other: &OsStr) -> Result<Option<OsString>, GitErr
     Ok(base.map(|base| OsString::from_vec(base.trim_ascii().to_vec())))
 }
 
-/// The tags in the history of a commit whose names match a pattern of `git tag --list`.
-///
-/// # Errors
-/// Git cannot say.
-pub fn tags_in(tip: CommitId, pattern: &str) -> Result<Vec<String>, GitError> {
-    let listed = Git::new(["tag", "--list", "--merged"]).arg(tip.to_string()).arg(pattern).output()?;
-    Ok(String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect())
-}
-
 /// Whether `one` is `other` or in its history.
 ///
 /// # Errors

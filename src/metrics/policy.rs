@@ -180,6 +180,15 @@ impl Policy {
         self.models.iter().find(|model| model.name == name)
     }
 
+    /// The same with the gates of one model only.
+    pub fn only(mut self, model: &str) -> Self {
+        self.gates.retain(|gate| gate.models.iter().any(|name| name == model));
+        for gate in self.gates.iter_mut().filter(|gate| !matches!(gate.rule, Rule::Together)) {
+            gate.models = vec![model.to_owned()];
+        }
+        self
+    }
+
     /// The gates on metrics of a model.
     pub fn metric_rules<'p>(&'p self, model: &'p str) -> impl Iterator<Item = &'p MetricRule> {
         self.gates.iter().filter(move |gate| gate.models.iter().any(|name| name == model)).filter_map(

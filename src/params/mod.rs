@@ -2,8 +2,10 @@
 //!
 //! - [`read`]: a text to a tree that knows where each key stands, so that lines can be cut and edited. Strict: what cannot
 //!   be edited safely is refused.
+//! - [`edit`]: one value of a file set, all else left as it is.
 //! - [`load`](mod@load): a text to what it says, whatever it takes to say it.
 
+pub mod edit;
 mod json;
 pub mod load;
 mod toml;

@@ -1,4 +1,4 @@
-//! From what a user writes (`FILE`, `REV:FILE`, `:FILE`) to a model.
+//! From what a user writes (`FILE`, `REV:FILE`, `:FILE`, `MODEL@v1.2.0`, `MODEL#prod`) to a model.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -6,15 +6,20 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::named::{self, Resolved};
 use crate::format::{self, Skeleton};
 use crate::git::revision::{self, Named};
-use crate::git::{BlobId, GitError, shown, tree};
+use crate::git::{BlobId, Repo, shown, tree};
 use crate::id::ObjectId;
 use crate::manifest::{BYTES_MAX, Content, Manifest, ParseError};
-use crate::store::{BlockReader, Store, StoreError};
+use crate::store::{BlockReader, Store};
 use crate::tensor::Dtype;
-use crate::worktree::assemble::{AssembleError, fetch_missing, read_skeleton};
-use crate::worktree::{Context, OpenError, loose, models};
+use crate::worktree::assemble::{fetch_missing, read_skeleton};
+use crate::worktree::{Context, loose, models};
+
+mod errors;
+
+pub use errors::{FindError, SkeletonError, TensorError};
 
 /// A tensor, wherever it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,84 +53,38 @@ enum Place {
     File(File),
 }
 
-/// Why there is no model.
-#[derive(Debug, thiserror::Error)]
-pub enum FindError {
-    /// No repository, or no store.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// No such revision, or no such file in it.
-    #[error(transparent)]
-    Git(#[from] GitError),
-    /// No such file here.
-    #[error("there is no file `{0}`, neither here nor in the index")]
-    NoFile(String),
-    /// The file could not be read.
-    #[error("cannot read `{path}`: {source}")]
-    File {
-        /// As the user wrote it.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// A revision that has not just one model.
-    #[error("`{revision}` has {} models", paths.len())]
-    NotOne {
-        /// As the user wrote it.
-        revision: String,
-        /// The models it has.
-        paths: Vec<String>,
-    },
-    /// It is something else.
-    #[error("`{spec}` is no model: {why}")]
-    NotAModel {
-        /// As the user wrote it.
-        spec: String,
-        /// What it is.
-        why: String,
-    },
-}
-
-/// Why a tensor cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum TensorError {
-    /// The model has no tensor of this name.
-    #[error("there is no tensor `{name}`")]
-    Unknown {
-        /// As the user wrote it.
-        name: String,
-        /// Names that are close to it.
-        similar: Vec<String>,
-    },
-    /// Its bytes could not be had from the store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Its bytes could not be read from the file.
-    #[error("cannot read the file: {0}")]
-    File(#[from] io::Error),
-}
-
-/// Why what lies between tensors cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum SkeletonError {
-    /// From the store.
-    #[error(transparent)]
-    Store(#[from] AssembleError),
-    /// From the file.
-    #[error("cannot read the file: {0}")]
-    File(#[from] io::Error),
+/// What a user has named.
+pub enum Found {
+    /// A file.
+    File(Box<Model>),
+    /// A version of a model, and its files.
+    Named(Box<Resolved>, Vec<(Vec<u8>, Model)>),
 }
 
 /// The model that `spec` names. A file in the work tree is taken as it is now, whether git knows it or not.
 ///
 /// # Errors
-/// There is none, or it is no model.
+/// There is none, or it is no model; a version of a model that has several files.
 pub fn find(spec: &OsStr) -> Result<Model, FindError> {
+    match find_all(spec)? {
+        Found::File(model) => Ok(*model),
+        Found::Named(resolved, mut files) => match files.pop() {
+            Some((_, only)) if files.is_empty() => Ok(only),
+            _ => Err(FindError::NotOne { revision: resolved.name, paths: resolved.model.paths() }),
+        },
+    }
+}
+
+/// As [`find`], with all files of a version that is named by its model, and what is known of it.
+///
+/// # Errors
+/// There is no such model, or it is none.
+pub fn find_all(spec: &OsStr) -> Result<Found, FindError> {
     let (revision, path) = revision::split(spec);
     let Some(revision) = revision else { return find_here(Path::new(&path)) };
     let context = Context::discover()?;
-    let blob = revision::blob(&revision, &path)?;
-    in_git(context, blob, spec)
+    let blob = revision::blob(&named::revision(&revision)?, &path)?;
+    in_git(context, blob, spec).map(Box::new).map(Found::File)
 }
 
 /// As [`find`]; a revision alone is its one model. Returns its path as git has it, too, if it is in git.
@@ -146,13 +105,15 @@ pub fn find_only(spec: &OsStr) -> Result<(Model, Option<Vec<u8>>), FindError> {
         return Ok((find(spec)?, path));
     }
     let context = Context::discover()?;
-    let revision = spec.to_string_lossy().into_owned();
-    let mut models = Vec::new();
-    for file in tree::files(&revision)? {
-        if context.repo.blob_len(file.blob)? <= BYTES_MAX && Manifest::looks_like(&context.repo.blob(file.blob)?) {
-            models.push(file);
-        }
+    if spec.as_encoded_bytes().contains(&b'@')
+        && let Some(Found::Named(_, mut files)) = find_named(&context.repo, spec)?
+        && files.len() == 1
+        && let Some((path, only)) = files.pop()
+    {
+        return Ok((only, Some(path)));
     }
+    let revision = spec.to_string_lossy().into_owned();
+    let models = named::manifests(&context.repo, tree::files(&revision)?)?;
     match &models[..] {
         [only] => Ok((in_git(context, only.blob, spec)?, Some(only.path.clone()))),
         several => {
@@ -162,23 +123,42 @@ pub fn find_only(spec: &OsStr) -> Result<(Model, Option<Vec<u8>>), FindError> {
     }
 }
 
-fn find_here(path: &Path) -> Result<Model, FindError> {
+/// The files of a version of a model, if this is the name of one.
+fn find_named(repo: &Repo, spec: &OsStr) -> Result<Option<Found>, FindError> {
+    let Some(resolved) = spec.to_str().map(|name| named::resolve(repo, name)).transpose()?.flatten() else {
+        return Ok(None);
+    };
+    let files = resolved.model.weights.iter();
+    let files = files.map(|file| Ok((file.path.clone(), in_git(Context::discover()?, file.blob, spec)?)));
+    let files = files.collect::<Result<_, FindError>>()?;
+    Ok(Some(Found::Named(Box::new(resolved), files)))
+}
+
+fn find_here(path: &Path) -> Result<Found, FindError> {
     let shown = || path.display().to_string();
     match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let context = Context::discover().map_err(|_| FindError::NoFile(shown()))?;
-            let blob = revision::blob(OsStr::new(""), path.as_os_str()).map_err(|_| FindError::NoFile(shown()))?;
-            return in_git(context, blob, path.as_os_str());
+            return match revision::blob(OsStr::new(""), path.as_os_str()) {
+                Ok(blob) => in_git(context, blob, path.as_os_str()).map(Box::new).map(Found::File),
+                Err(_) => find_named(&context.repo, path.as_os_str())?.ok_or_else(|| FindError::NoFile(shown())),
+            };
         }
         Err(source) => return Err(FindError::File { path: shown(), source }),
         Ok(metadata) if metadata.is_dir() => {
+            // Weights often lie in a folder that is named like the model.
+            if let Ok(context) = Context::discover()
+                && let Some(found) = find_named(&context.repo, path.as_os_str())?
+            {
+                return Ok(found);
+            }
             return Err(FindError::NotAModel { spec: shown(), why: "it is a folder".into() });
         }
         Ok(_) => {}
     }
     let absolute = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
     if let Some(text) = models::manifest_at(&absolute) {
-        return from_text(Context::discover()?, &text, path.as_os_str());
+        return from_text(Context::discover()?, &text, path.as_os_str()).map(Box::new).map(Found::File);
     }
     let failed = |source| FindError::File { path: shown(), source };
     let (file, size, layout) = loose::layout(path).map_err(failed)?;
@@ -194,7 +174,8 @@ fn find_here(path: &Path) -> Result<Model, FindError> {
         sha256: None,
         offset: record.offset,
     });
-    Ok(Model { format: layout.format.into(), size, tensors: tensors.collect(), place: Place::File(file) })
+    let (format, tensors) = (layout.format.into(), tensors.collect());
+    Ok(Found::File(Box::new(Model { format, size, tensors, place: Place::File(file) })))
 }
 
 fn in_git(context: Context, blob: BlobId, spec: &OsStr) -> Result<Model, FindError> {

@@ -1,6 +1,8 @@
 //! Versions of a model: finding one, looking into it, taking things out of it, and where each tensor comes from.
 //!
 //! - [`find`]: from what a user writes to a model; [`tree`], [`npy`], [`export`] and [`verify`] do something with it.
+//! - [`named`]: models by their names, `house@v1.2.0`; [`release`] names versions, [`catalog`] lists them.
+//! - [`parameters`]: files of parameters in a version.
 //! - [`blame`](mod@blame): which commit last changed each tensor.
 //! - [`models`]: the models of a repository; [`values`]: what their metrics files say; [`log`] and [`series`]: their
 //!   versions as lines and as pictures; [`difference`]: two versions' metrics side by side. [`notes`] spares working it out twice.
@@ -8,6 +10,7 @@
 //! - [`collapse`](mod@collapse): many names in few words. Pure.
 
 pub mod blame;
+pub mod catalog;
 pub mod collapse;
 pub mod compare;
 pub mod difference;
@@ -15,8 +18,11 @@ pub mod export;
 pub mod find;
 pub mod log;
 pub mod models;
+pub mod named;
 pub mod notes;
 pub mod npy;
+pub mod parameters;
+pub mod release;
 pub mod series;
 pub mod tags;
 pub mod tree;

@@ -6,9 +6,12 @@ use super::version::{Version, paths};
 use super::{CheckError, Question};
 use crate::git::changes::Changed;
 use crate::git::history::{CommitId, History};
-use crate::git::{Repo, revision};
+use crate::git::{Repo, revision, tags};
 use crate::metrics::gate::{Outcome, Verdict};
 use crate::metrics::policy::Model;
+use crate::registry::Registry;
+use crate::registry::lineage::Event;
+use crate::registry::name::TagName;
 
 /// Whether a version of `needed` that will do is in the history of what is judged.
 pub fn requires(
@@ -34,17 +37,19 @@ pub fn requires(
     Ok(verdict(model.to_owned(), format!("requires {needed}"), versions.to_string(), outcome, Some(why)))
 }
 
-/// The latest version of a model among the tags in the history of `tip`.
+/// The latest version of a model among the tags in the history of `tip`, those that are about to be made counted last.
 fn latest(question: &Question, tip: CommitId, model: &str) -> Result<Option<semver::Version>, CheckError> {
-    let prefix = format!("{model}@v");
-    let mut names = revision::tags_in(tip, &format!("{prefix}*"))?;
+    let event = |name: &str, commit, seconds| Some(Event { name: TagName::parse(name)?, commit, seconds });
+    let mut events = Vec::new();
+    for tag in tags::annotated(Some(tip))? {
+        events.extend(event(&tag.name, tag.commit, tag.seconds));
+    }
     for (name, commit) in question.tags {
         if revision::is_ancestor(*commit, tip)? {
-            names.push(name.clone());
+            events.extend(event(name, *commit, i64::MAX));
         }
     }
-    let versions = names.iter().filter_map(|name| name.strip_prefix(&prefix)?.parse().ok());
-    Ok(versions.max())
+    Ok(Registry::of(events).lineage(model).latest().map(|latest| latest.version))
 }
 
 /// Whether the weights of all these models have changed.
