@@ -12,6 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::error::{Error, Result};
 use crate::git::Git;
 use crate::git::install::quote;
+use crate::metrics::data::DataError;
 use crate::ui::{Options, Ui, When};
 use crate::worktree::{Context, OpenError};
 
@@ -24,6 +25,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod du;
+mod eval;
 mod export;
 mod fsck;
 mod gc;
@@ -88,6 +90,7 @@ enum Command {
     Resolve(resolve::Args),
     Doctor(doctor::Args),
     Du(du::Args),
+    Eval(eval::Args),
     Fsck(fsck::Args),
     Gc(gc::Args),
     Demo(demo::Args),
@@ -129,6 +132,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Resolve(args) => resolve::run(args, &ui),
         Command::Doctor(args) => doctor::run(args, &ui),
         Command::Du(args) => du::run(args, &ui),
+        Command::Eval(args) => eval::run(args, &ui),
         Command::Demo(args) => demo::run(args, &ui),
         Command::Man(args) => man::run(args, &ui),
         Command::Completions(args) => completions::run(args, &ui),
@@ -185,6 +189,16 @@ fn no_work_tree(dir: &str) -> Error {
 
 fn context() -> Result<Context> {
     Context::discover().map_err(open_error)
+}
+
+impl From<DataError> for Error {
+    fn from(error: DataError) -> Self {
+        let failure = Self::failed(error.to_string());
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
 }
 
 fn open_error(error: OpenError) -> Error {

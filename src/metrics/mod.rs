@@ -8,8 +8,14 @@
 //! - [`health`]: NaN and other signs that something went wrong with weights.
 
 pub mod check;
+pub mod data;
+pub mod document;
+pub mod evaluate;
+pub mod fresh;
 pub mod gate;
 pub mod health;
+pub mod loss;
+pub mod output;
 pub mod policy;
 pub mod receive;
 pub mod report;

@@ -10,6 +10,7 @@ mod diff;
 mod diff_html;
 mod doctor;
 mod du;
+mod eval;
 mod filter;
 mod fsck;
 mod gc;
