@@ -35,6 +35,7 @@ mod man;
 mod merge;
 pub mod plumbing;
 mod resolve;
+mod run;
 mod show;
 mod status;
 mod track;
@@ -85,6 +86,7 @@ enum Command {
     Export(export::Args),
     Verify(verify::Args),
     Check(check::Args),
+    Run(run::Args),
     Checkout(checkout::Args),
     Merge(merge::Args),
     Resolve(resolve::Args),
@@ -127,6 +129,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Verify(args) => verify::run(args, &ui),
         Command::Blame(args) => blame::run(args, &ui),
         Command::Check(args) => check::run(args, &ui),
+        Command::Run(args) => run::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Merge(args) => merge::run(args, &ui),
         Command::Resolve(args) => resolve::run(args, &ui),
@@ -144,7 +147,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             ui.error(&error);
-            ExitCode::from(error.kind() as u8)
+            ExitCode::from(error.code())
         }
     }
 }

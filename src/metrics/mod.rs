@@ -5,6 +5,7 @@
 //! - [`check`](mod@check): gates of the index or of a commit.
 //! - [`receive`]: what a server lets in.
 //! - [`report`]: verdicts as text. Pure.
+//! - [`run`](mod@run): commands that train or evaluate, and what is written down about them.
 //! - [`health`]: NaN and other signs that something went wrong with weights.
 
 pub mod check;
@@ -19,3 +20,4 @@ pub mod output;
 pub mod policy;
 pub mod receive;
 pub mod report;
+pub mod run;

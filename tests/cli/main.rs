@@ -22,6 +22,7 @@ mod merge_guard;
 mod merge_params;
 mod merge_tools;
 mod receive;
+mod run;
 mod scenarios;
 mod show;
 mod soup;
