@@ -39,6 +39,7 @@ mod run;
 mod show;
 mod status;
 mod track;
+mod trust;
 mod uninstall;
 mod untrack;
 mod verify;
@@ -87,6 +88,7 @@ enum Command {
     Verify(verify::Args),
     Check(check::Args),
     Run(run::Args),
+    Trust(trust::Args),
     Checkout(checkout::Args),
     Merge(merge::Args),
     Resolve(resolve::Args),
@@ -130,6 +132,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Blame(args) => blame::run(args, &ui),
         Command::Check(args) => check::run(args, &ui),
         Command::Run(args) => run::run(args, &ui),
+        Command::Trust(args) => trust::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Merge(args) => merge::run(args, &ui),
         Command::Resolve(args) => resolve::run(args, &ui),

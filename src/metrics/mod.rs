@@ -6,6 +6,7 @@
 //! - [`receive`]: what a server lets in.
 //! - [`report`]: verdicts as text. Pure.
 //! - [`run`](mod@run): commands that train or evaluate, and what is written down about them.
+//! - [`trust`]: which commands of `.gitmodel.toml` may run in this clone.
 //! - [`health`]: NaN and other signs that something went wrong with weights.
 
 pub mod check;
@@ -21,3 +22,4 @@ pub mod policy;
 pub mod receive;
 pub mod report;
 pub mod run;
+pub mod trust;

@@ -12,6 +12,7 @@ mod better;
 mod commit;
 mod dirty;
 pub mod environment;
+pub mod evaluate;
 mod files;
 pub mod list;
 pub mod merge;

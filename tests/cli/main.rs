@@ -29,3 +29,4 @@ mod soup;
 mod status;
 mod support;
 mod track;
+mod trust;
