@@ -30,9 +30,11 @@ mod export;
 mod fsck;
 mod gc;
 mod install;
+mod log;
 mod ls_files;
 mod man;
 mod merge;
+mod metrics;
 pub mod plumbing;
 mod resolve;
 mod run;
@@ -83,6 +85,8 @@ enum Command {
     Show(show::Args),
     Diff(diff::Args),
     Blame(blame::Args),
+    Log(log::Args),
+    Metrics(metrics::Args),
     Cat(cat::Args),
     Export(export::Args),
     Verify(verify::Args),
@@ -130,6 +134,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Export(args) => export::run(args, &ui),
         Command::Verify(args) => verify::run(args, &ui),
         Command::Blame(args) => blame::run(args, &ui),
+        Command::Log(args) => log::run(args, &ui),
+        Command::Metrics(args) => metrics::run(args, &ui),
         Command::Check(args) => check::run(args, &ui),
         Command::Run(args) => run::run(args, &ui),
         Command::Trust(args) => trust::run(args, &ui),

@@ -3,7 +3,7 @@
 //! The policy is read from the same version as the metrics, unless the caller brings one: a server takes that of the branch
 //! as it was before.
 
-pub(super) mod fresh;
+mod fresh;
 mod together;
 pub mod version;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::document::{BYTES_MAX, Document, DocumentError};
 use super::fresh::{self, Weights};
-use crate::version::export::write_whole;
+use crate::atomic_file::write_whole;
 
 /// A metrics file to be written.
 #[derive(Debug)]

@@ -7,9 +7,7 @@
 //! **Limitations.** What is allowed is the command, not what it finds: `python evaluate.py` runs whatever `evaluate.py` has
 //! become since.
 
-use sha2::{Digest, Sha256};
-
-use super::check::fresh::PREFIX;
+use super::fresh::digest_of;
 use super::policy::Model;
 use crate::git::{Git, GitError};
 
@@ -81,10 +79,7 @@ fn trusted() -> Result<Vec<String>, GitError> {
 
 /// The SHA-256 of model and words as JSON, which has one reading only.
 fn digest(model: &str, argv: &[String]) -> String {
-    let text = serde_json::json!([model, argv]).to_string();
-    let digest: [u8; 32] = Sha256::digest(text).into();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{PREFIX}{hex}")
+    digest_of(serde_json::json!([model, argv]).to_string().as_bytes())
 }
 
 #[cfg(test)]

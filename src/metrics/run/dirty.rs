@@ -7,7 +7,7 @@ use super::RunError;
 use super::files;
 use super::steps::Head;
 use crate::git::{Git, changes};
-use crate::metrics::check::fresh::PREFIX;
+use crate::id::{ObjectId, Sha256};
 
 /// The SHA-256 of what differs in tracked files since the last commit; none if nothing does.
 pub fn digest(head: &Head, top: &Path) -> Result<Option<String>, RunError> {
@@ -28,13 +28,13 @@ pub fn digest(head: &Head, top: &Path) -> Result<Option<String>, RunError> {
 /// A SHA-256 of what is written to it.
 #[derive(Default)]
 struct Digest {
-    sha256: sha2::Sha256,
+    sha256: Sha256,
     len: u64,
 }
 
 impl io::Write for Digest {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        sha2::Digest::update(&mut self.sha256, bytes);
+        self.sha256.update(bytes);
         self.len += bytes.len() as u64;
         Ok(bytes.len())
     }
@@ -47,8 +47,6 @@ impl io::Write for Digest {
 impl Digest {
     /// None of nothing.
     fn text(self) -> Option<String> {
-        let bytes: [u8; 32] = sha2::Digest::finalize(self.sha256).into();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        (self.len > 0).then(|| format!("{}{hex}", PREFIX))
+        (self.len > 0).then(|| format!("sha256:{}", ObjectId::from_bytes(self.sha256.finish())))
     }
 }
