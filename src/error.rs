@@ -25,6 +25,7 @@ pub enum Kind {
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
+    code: Option<u8>,
     message: String,
     hints: Vec<String>,
 }
@@ -35,12 +36,12 @@ pub type Result<T = ()> = std::result::Result<T, Error>;
 impl Error {
     /// A failure of this kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hints: Vec::new() }
+        Self { kind, code: None, message: message.into(), hints: Vec::new() }
     }
 
     /// An exit code alone: all was said already.
     pub const fn silent(kind: Kind) -> Self {
-        Self { kind, message: String::new(), hints: Vec::new() }
+        Self { kind, code: None, message: String::new(), hints: Vec::new() }
     }
 
     /// Whether there is nothing to print.
@@ -52,6 +53,17 @@ impl Error {
     pub const fn with_kind(mut self, kind: Kind) -> Self {
         self.kind = kind;
         self
+    }
+
+    /// The same error with the exit code of a command that was run for the user.
+    pub const fn with_code(mut self, code: u8) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        self.code.unwrap_or(self.kind as u8)
     }
 
     /// A command that could not do its work.

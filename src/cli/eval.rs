@@ -1,5 +1,7 @@
 //! `git model eval`.
 
+mod trusted;
+
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -22,14 +24,17 @@ use crate::ui::{Ui, count};
 ///
 /// What is predicted, and whether scores are logits or probabilities, is guessed from the numbers and told, unless it is said.
 /// Prints JSON, on a terminal a table. Formulas: docs/metrics.md.
+///
+/// Without files, runs the command `evaluate` of each model in `.gitmodel.toml`, once `git model trust` has allowed it, and
+/// notes in the metrics files that it writes which weights they are of.
 #[derive(clap::Args)]
 pub struct Args {
     /// What the model says: `FILE` or `FILE:NAME`.
     #[arg(value_name = "PREDICTIONS")]
-    predictions: OsString,
+    predictions: Option<OsString>,
 
     /// What is true; by default another column of the same file.
-    #[arg(value_name = "TARGETS", required_unless_present = "target_columns")]
+    #[arg(value_name = "TARGETS")]
     targets: Option<OsString>,
 
     /// A metric to compute, once for each; by default those that are usual for the task.
@@ -74,10 +79,15 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
+    let Some(predictions) = args.predictions.clone() else { return trusted::run(ui) };
+    if args.targets.is_none() && args.target_columns.is_empty() {
+        return Err(Error::new(Kind::Usage, "there is nothing to compare the predictions with")
+            .hint("name a second file, or a column of the same with `--target-column`"));
+    }
     let prefix = prefix(args.prefix.as_deref())?;
     args.output.as_deref().map(Output::open).transpose()?;
     let weights = weights(&args.models, ui)?;
-    let evaluation = evaluate::evaluate(&question(&args)?, ui)?;
+    let evaluation = evaluate::evaluate(&question(&args, &predictions)?, ui)?;
     if let Some(guess) = &evaluation.guess {
         ui.note(&format!("{guess}; if that is wrong, say `--task`, `--logits` or `--probabilities`"));
     }
@@ -121,7 +131,7 @@ fn weights(models: &[PathBuf], ui: &Ui) -> Result<Vec<Weights>> {
     Ok(models.iter().map(|path| fresh::digest(&context, path, ui)).collect::<std::result::Result<_, _>>()?)
 }
 
-fn question(args: &Args) -> Result<Question> {
+fn question(args: &Args, predictions: &OsStr) -> Result<Question> {
     let scale = match (args.logits, args.probabilities) {
         (true, _) => Some(Scale::Logits),
         (_, true) => Some(Scale::Probabilities),
@@ -135,8 +145,8 @@ fn question(args: &Args) -> Result<Question> {
         Input { path, member, columns: columns.to_vec() }
     };
     Ok(Question {
-        predictions: input(&args.predictions, &args.prediction_columns),
-        targets: input(args.targets.as_ref().unwrap_or(&args.predictions), &args.target_columns),
+        predictions: input(predictions, &args.prediction_columns),
+        targets: input(args.targets.as_deref().unwrap_or(predictions), &args.target_columns),
         task: args.task,
         scale,
         metrics: args.metrics.clone(),

@@ -41,11 +41,13 @@ pub mod plumbing;
 mod predict;
 mod promote;
 mod resolve;
+mod run;
 mod show;
 mod status;
 mod tag;
 mod track;
 mod train;
+mod trust;
 mod uninstall;
 mod untrack;
 mod verify;
@@ -99,6 +101,8 @@ enum Command {
     Promote(promote::Args),
     Param(param::Args),
     Check(check::Args),
+    Run(run::Args),
+    Trust(trust::Args),
     Checkout(checkout::Args),
     Merge(merge::Args),
     Resolve(resolve::Args),
@@ -149,6 +153,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Promote(args) => promote::run(args, &ui),
         Command::Param(args) => param::run(args, &ui),
         Command::Check(args) => check::run(args, &ui),
+        Command::Run(args) => run::run(args, &ui),
+        Command::Trust(args) => trust::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Merge(args) => merge::run(args, &ui),
         Command::Resolve(args) => resolve::run(args, &ui),
@@ -168,7 +174,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             ui.error(&error);
-            ExitCode::from(error.kind() as u8)
+            ExitCode::from(error.code())
         }
     }
 }

@@ -115,6 +115,32 @@ impl Git {
         Ok(self.run(b"")?.status.success())
     }
 
+    /// Runs it before the user's eyes, with all that it prints on standard error; whether it exited with 0.
+    ///
+    /// # Errors
+    /// A `git` that cannot be started.
+    pub fn in_view(mut self) -> Result<bool, GitError> {
+        self.0.stdin(Stdio::null()).stdout(std::io::stderr()).stderr(Stdio::inherit());
+        let status = self.0.status().map_err(|error| self.error(error.to_string()))?;
+        Ok(status.success())
+    }
+
+    /// Runs it and writes what it prints to `out` as it comes.
+    ///
+    /// # Errors
+    /// A `git` that cannot be started or exits with another code than 0.
+    pub fn copy_output(mut self, out: &mut dyn Write) -> Result<(), GitError> {
+        self.0.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = self.0.spawn().map_err(|error| self.error(error.to_string()))?;
+        let copied = child.stdout.take().map(|mut stdout| std::io::copy(&mut stdout, out));
+        let status = child.wait().map_err(|error| self.error(error.to_string()))?;
+        match copied {
+            Some(Err(error)) => Err(self.error(error.to_string())),
+            _ if !status.success() => Err(self.error(status.to_string())),
+            _ => Ok(()),
+        }
+    }
+
     fn run(&mut self, input: &[u8]) -> Result<Output, GitError> {
         self.0.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.0.spawn().map_err(|error| self.error(error.to_string()))?;

@@ -20,6 +20,7 @@ pub mod index_stat;
 pub mod install;
 pub mod log;
 pub mod merging;
+pub mod notes;
 mod parameters;
 mod pkt_line;
 pub mod push;
@@ -29,6 +30,7 @@ mod remotes;
 pub mod revision;
 pub mod status;
 pub mod tags;
+pub mod time;
 pub mod tree;
 pub mod unpushed;
 

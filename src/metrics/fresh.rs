@@ -152,6 +152,13 @@ pub fn record(metrics: &mut Value, weights: &[Weights]) {
     }
 }
 
+/// Takes away what is noted of all weights.
+pub fn forget(metrics: &mut Value) {
+    if let Some(noted) = metrics.get_mut(KEY).and_then(Value::as_object_mut) {
+        noted.shift_remove(WEIGHTS);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,5 +175,8 @@ mod tests {
             "git-model": {"run": 7, "weights": {"a/x.safetensors": abc, "b": abc}}
         });
         assert_eq!(metrics, expected);
+        forget(&mut metrics);
+        assert_eq!(metrics, serde_json::json!({"mse": 1, "git-model": {"run": 7}}));
+        forget(&mut serde_json::json!({"git-model": 3}));
     }
 }

@@ -8,6 +8,8 @@
 //! - [`check`](mod@check): gates of the index or of a commit; [`report`]: their verdicts as text. Pure.
 //! - [`receive`]: what a server lets in.
 //! - [`plot`]: metrics over versions as pictures. Pure.
+//! - [`run`](mod@run): commands that train or evaluate, and what is written down about them.
+//! - [`trust`]: which commands of `.gitmodel.toml` may run in this clone.
 //! - [`health`]: NaN and other signs that something went wrong with weights.
 
 pub mod check;
@@ -24,5 +26,7 @@ pub mod policy;
 pub mod predict;
 pub mod receive;
 pub mod report;
+pub mod run;
 pub mod train;
 pub mod training;
+pub mod trust;

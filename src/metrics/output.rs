@@ -99,6 +99,12 @@ impl Output {
         }
     }
 
+    /// Notes which weights the metrics are of, and takes away what was noted of others.
+    pub fn record_only(&mut self, weights: &[Weights]) {
+        fresh::forget(self.document.root_mut());
+        self.record(weights);
+    }
+
     /// Writes the file; it appears when it is whole.
     ///
     /// # Errors
