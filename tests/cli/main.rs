@@ -13,6 +13,7 @@ mod du;
 mod filter;
 mod fsck;
 mod gc;
+mod hooks;
 mod install;
 mod ls_files;
 mod man;
