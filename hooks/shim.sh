@@ -1,7 +1,7 @@
 #!/bin/sh
-# git-model hook shim 2. Written by `git model install`, taken away by `git model uninstall`.
+# git-model hook shim 3. Written by `git model install`, taken away by `git model uninstall`.
 # Does git-model's part, then hands on to the hook that was here before.
-if command -v @PROGRAM@ >/dev/null 2>&1; then
+if @WANTED@ && command -v @PROGRAM@ >/dev/null 2>&1; then
 	@PROGRAM@ hook @EVENT@ "$@" </dev/null || @FAILURE@
 fi
 # Under another name (`.legacy`, `.old`) another tool has taken this file over and calls it; the hook that was here

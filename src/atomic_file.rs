@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -142,6 +142,38 @@ fn unused_name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
     format!("{TEMPORARY_PREFIX}{}-{}-{nanos}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Writes a file that appears when `write` has written all of it, with the mode of one that was there. What a link points
+/// to is written, not the link.
+///
+/// # Errors
+/// Those of `write`, and a place that cannot be written, or that has a pipe or a device.
+pub fn write_whole<E: From<io::Error>>(to: &Path, write: impl FnOnce(&File) -> Result<(), E>) -> Result<(), E> {
+    let linked;
+    let to = match to.symlink_metadata() {
+        Ok(metadata) if metadata.is_symlink() => {
+            linked = to.canonicalize()?;
+            &linked
+        }
+        _ => to,
+    };
+    let mode = match to.symlink_metadata() {
+        // Renamed onto a device, the file would take its place.
+        Ok(there) if !there.is_file() => {
+            return Err(io::Error::other("it is there already, and is no regular file").into());
+        }
+        Ok(there) => there.permissions().mode() & 0o777,
+        Err(_) => mode_by_umask(0o666),
+    };
+    let name = to.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let folder = open_folder(folder)?;
+    let file = AtomicFile::create_in(folder.as_fd(), mode)?;
+    write(file.file())?;
+    file.file().sync_data()?;
+    file.persist(name)?;
+    Ok(sync_folder(folder)?)
 }
 
 #[cfg(test)]

@@ -190,6 +190,13 @@ fn is_terminal() -> bool {
     io::stdout().is_terminal() || std::env::var("GIT_PAGER_IN_USE").is_ok_and(|value| value == "true" || value == "1")
 }
 
+/// Whether text may hold more than ASCII: the locale is one of UTF-8. POSIX.1-2017, XBD 8.2.
+pub fn is_utf8() -> bool {
+    let is_set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(is_set).unwrap_or_default();
+    locale.to_ascii_lowercase().replace('-', "").contains("utf8")
+}
+
 /// The terminal's columns; `COLUMNS` comes first, as in git.
 fn columns() -> usize {
     const COLUMNS: usize = 80;

@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
+use crate::atomic_file::write_whole;
 use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
 use crate::ui::Ui;
 use crate::version::find::{self, TensorError};
-use crate::version::{export, npy};
+use crate::version::npy;
 
 /// Write one tensor of a model as a NumPy file.
 ///
@@ -58,7 +59,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         ui.note(&format!("`{}`: {} written as float32", tensor.name, tensor.dtype));
     }
     match &args.output {
-        Some(path) => export::write_whole(path, |mut out| out.write_all(&file))
+        Some(path) => write_whole(path, |mut out| out.write_all(&file))
             .map_err(|error| Error::failed(format!("cannot write `{}`: {error}", path.display()))),
         None => ui.print_bytes(&file),
     }

@@ -5,6 +5,7 @@ use crate::progress::Progress;
 use crate::store::gc::{self, GcError, Grace, Options, Recoded, Report};
 use crate::store::roots::History;
 use crate::ui::{self, Ui};
+use crate::version::notes;
 
 /// Delete what history no longer needs, and put small packs together.
 ///
@@ -42,6 +43,10 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     };
     let options = Options { aggressive: args.aggressive, ..Options::new(grace, args.dry_run) };
     let report = gc::gc(&context.store, &History::new(context.repo.common_dir()), &options, ui).map_err(explain)?;
+    if report.recoded.is_some() && !args.dry_run {
+        // What `git model log` has noted of the room that versions take is true no more.
+        notes::forget(context.store.dir());
+    }
     tell(&report, args.dry_run, ui);
     match report.damaged.len() {
         0 => Ok(()),

@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::atomic_file::write_whole;
 use crate::error::{Error, Kind, Result};
 use crate::git::shown;
 use crate::merge::rules::Decision;
 use crate::merge::soup::{Soup, SoupError};
 use crate::progress::Progress;
 use crate::ui::{Ui, count};
-use crate::version::{export, find};
+use crate::version::find;
 use crate::worktree::put;
 
 /// Merge whole models into one, whatever their history: a model soup.
@@ -65,7 +66,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         return Ok(());
     }
     let workers = crate::parallel::cores();
-    export::write_whole(&output, |file| soup.write(file, workers, ui))?;
+    write_whole(&output, |file| soup.write(file, workers, ui))?;
     ui.note(&format!("wrote `{shown}` ({}): {what}", ui.bytes(soup.size())));
     Ok(())
 }

@@ -12,6 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::error::{Error, Result};
 use crate::git::Git;
 use crate::git::install::quote;
+use crate::metrics::data::DataError;
 use crate::ui::{Options, Ui, When};
 use crate::worktree::{Context, OpenError};
 
@@ -24,13 +25,16 @@ mod demo;
 mod diff;
 mod doctor;
 mod du;
+mod eval;
 mod export;
 mod fsck;
 mod gc;
 mod install;
+mod log;
 mod ls_files;
 mod man;
 mod merge;
+mod metrics;
 pub mod plumbing;
 mod resolve;
 mod show;
@@ -79,6 +83,8 @@ enum Command {
     Show(show::Args),
     Diff(diff::Args),
     Blame(blame::Args),
+    Log(log::Args),
+    Metrics(metrics::Args),
     Cat(cat::Args),
     Export(export::Args),
     Verify(verify::Args),
@@ -88,6 +94,7 @@ enum Command {
     Resolve(resolve::Args),
     Doctor(doctor::Args),
     Du(du::Args),
+    Eval(eval::Args),
     Fsck(fsck::Args),
     Gc(gc::Args),
     Demo(demo::Args),
@@ -123,12 +130,15 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Export(args) => export::run(args, &ui),
         Command::Verify(args) => verify::run(args, &ui),
         Command::Blame(args) => blame::run(args, &ui),
+        Command::Log(args) => log::run(args, &ui),
+        Command::Metrics(args) => metrics::run(args, &ui),
         Command::Check(args) => check::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Merge(args) => merge::run(args, &ui),
         Command::Resolve(args) => resolve::run(args, &ui),
         Command::Doctor(args) => doctor::run(args, &ui),
         Command::Du(args) => du::run(args, &ui),
+        Command::Eval(args) => eval::run(args, &ui),
         Command::Demo(args) => demo::run(args, &ui),
         Command::Man(args) => man::run(args, &ui),
         Command::Completions(args) => completions::run(args, &ui),
@@ -185,6 +195,16 @@ fn no_work_tree(dir: &str) -> Error {
 
 fn context() -> Result<Context> {
     Context::discover().map_err(open_error)
+}
+
+impl From<DataError> for Error {
+    fn from(error: DataError) -> Self {
+        let failure = Self::failed(error.to_string());
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
 }
 
 fn open_error(error: OpenError) -> Error {

@@ -20,7 +20,7 @@ mod target;
 #[cfg(test)]
 mod testing;
 
-pub use heading::{Heading, Point};
+pub use heading::{Heading, Point, today};
 pub use target::{Target, WriteError};
 
 use super::{Entry, FileDiff, Report, text};

@@ -30,7 +30,10 @@ mod safetensors;
 mod skeleton;
 mod zip;
 
+pub use npy::{Array, read_array};
+pub use npz::arrays;
 pub use skeleton::Skeleton;
+pub use zip::Member;
 
 /// Headers larger than this are malformed (the limit of the safetensors format).
 pub const HEADER_BYTES_MAX: u64 = 100 << 20;

@@ -15,7 +15,7 @@ const HEADER_BYTES_MAX: u64 = 1 << 20;
 
 /// What a .npy header says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Array {
+pub struct Array {
     /// Element type.
     pub dtype: Dtype,
     /// Dimensions as in the header.
@@ -24,17 +24,22 @@ pub(super) struct Array {
     pub offset: u64,
     /// Bytes they take.
     pub len: u64,
+    /// The elements stand column by column, not row by row.
+    pub is_by_column: bool,
 }
 
 pub(super) fn parse(source: &dyn Source) -> Result<Option<Layout>, ParseError> {
-    let Some(Array { dtype, shape, offset, len }) = read_array(source)? else { return Ok(None) };
+    let Some(Array { dtype, shape, offset, len, .. }) = read_array(source)? else { return Ok(None) };
     zip::check_left_out(source.len() - offset - len, "further arrays")?;
     let record = Record { name: "array".to_owned(), dtype, shape, offset, len };
     Layout::new("npy", vec![record], source.len()).map(Some)
 }
 
 /// The array at the start of `source`, wholly within it; `None` if it is not a .npy file.
-pub(super) fn read_array(source: &dyn Source) -> Result<Option<Array>, ParseError> {
+///
+/// # Errors
+/// A broken header, an element type that is not read, an array that reaches past the end.
+pub fn read_array(source: &dyn Source) -> Result<Option<Array>, ParseError> {
     if source.len() < 12 {
         return Ok(None);
     }
@@ -50,13 +55,13 @@ pub(super) fn read_array(source: &dyn Source) -> Result<Option<Array>, ParseErro
     };
     let header = read_vec(source, header_offset, header_len, HEADER_BYTES_MAX)?;
     let header = str::from_utf8(&header).map_err(|_| malformed("the npy header is not text"))?;
-    let (dtype, shape) = Literal { rest: header }.header()?;
+    let (dtype, shape, is_by_column) = Literal { rest: header }.header()?;
     let offset = header_offset + header_len;
     let len = tensor::element_count(&shape)
         .and_then(|elements| dtype.byte_len(elements))
         .filter(|&len| len <= source.len() - offset)
         .ok_or_else(|| malformed("the array reaches past the end of the file"))?;
-    Ok(Some(Array { dtype, shape, offset, len }))
+    Ok(Some(Array { dtype, shape, offset, len, is_by_column }))
 }
 
 /// Whether the header that `gap` ends with, as numpy writes it, says that the elements stand column by column.
@@ -95,7 +100,7 @@ struct Literal<'a> {
 }
 
 impl<'a> Literal<'a> {
-    fn header(mut self) -> Result<(Dtype, Vec<u64>), ParseError> {
+    fn header(mut self) -> Result<(Dtype, Vec<u64>, bool), ParseError> {
         let broken = || malformed("the npy header is broken");
         let (mut descr, mut order, mut shape) = (None, None, None);
         self.token("{").ok_or_else(broken)?;
@@ -119,13 +124,13 @@ impl<'a> Literal<'a> {
                 break;
             }
         }
-        let (Some(descr), Some(_), Some(shape)) = (descr, order, shape) else { return Err(broken()) };
+        let (Some(descr), Some(is_by_column), Some(shape)) = (descr, order, shape) else { return Err(broken()) };
         if !self.rest.trim().is_empty() {
             return Err(broken());
         }
         let dtype = dtype(descr)
             .ok_or_else(|| malformed(format!("arrays of dtype `{}` are not supported", descr.escape_debug())))?;
-        Ok((dtype, shape))
+        Ok((dtype, shape, is_by_column))
     }
 
     fn token(&mut self, token: &str) -> Option<()> {

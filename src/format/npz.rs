@@ -6,7 +6,8 @@
 //! **Limitations.** Arrays that are compressed (`numpy.savez_compressed`) or of a dtype that [`npy`] does not read stay
 //! between the records, as do members that are no arrays; when they are more than 1 MiB in all, the file has no layout.
 
-use super::{Layout, ParseError, Record, Source, malformed, npy, usable_name, zip};
+use super::zip::{self, Member};
+use super::{Layout, ParseError, Record, Source, malformed, npy, usable_name};
 
 pub(super) fn parse(source: &dyn Source) -> Result<Option<Layout>, ParseError> {
     let Some(members) = zip::members(source, |first| first.ends_with(".npy"))? else { return Ok(None) };
@@ -36,6 +37,19 @@ pub(super) fn parse(source: &dyn Source) -> Result<Option<Layout>, ParseError> {
         return Err(malformed("no array of the archive is stored uncompressed in a supported dtype"));
     }
     Layout::new("npz", records, source.len()).map(Some)
+}
+
+/// The arrays of an archive, compressed or not, by the names that `numpy.load` gives them; `None` if this is no archive.
+///
+/// # Errors
+/// A broken archive.
+pub fn arrays(source: &dyn Source) -> Result<Option<Vec<Member>>, ParseError> {
+    let members = zip::members(source, |_| true)?;
+    let array = |mut member: Member| {
+        member.name = member.name.strip_suffix(".npy")?.to_owned();
+        Some(member)
+    };
+    Ok(members.map(|members| members.into_iter().filter_map(array).collect()))
 }
 
 #[cfg(test)]
@@ -72,6 +86,16 @@ mod tests {
         for record in &layout.records {
             assert_eq!(bytes[record.offset as usize..][..record.len as usize], *b"\x01\x02\x03\x04");
         }
+    }
+
+    #[test]
+    fn arrays_are_listed_compressed_or_not() {
+        let bytes = archive(&[stored("b.npy", &array()), deflated("c.npy", &[7; 100]), stored("README.md", b"hello")]);
+        let listed = arrays(&Bytes(&bytes)).expect("well-formed").expect("an archive");
+        let listed: Vec<_> = listed.iter().map(|m| (&*m.name, m.stored, m.deflated, m.len, m.plain_len)).collect();
+        let len = array().len() as u64;
+        assert_eq!(listed, [("b", true, false, len, len), ("c", false, true, 100, 101)]);
+        assert_eq!(arrays(&Bytes(b"1,2\n")).expect("read"), None);
     }
 
     #[test]

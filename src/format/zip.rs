@@ -33,14 +33,19 @@ const END64_SIGNATURE: &[u8] = b"PK\x06\x06";
 const END64_BYTES: u64 = 56;
 const ZIP64_EXTRA: u16 = 1;
 const ENCRYPTED: u16 = 1;
+const DEFLATE: u16 = 8;
 
 /// A file in an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
+pub struct Member {
     /// Path in the archive; bytes that are not UTF-8 are replaced.
     pub name: String,
     /// Whether the bytes in the archive are those of the member: neither compressed nor encrypted.
     pub stored: bool,
+    /// Whether they are those of the member compressed with DEFLATE, and not encrypted.
+    pub deflated: bool,
+    /// Bytes of the member itself, as the directory says.
+    pub plain_len: u64,
     /// Where its bytes start in the file.
     pub offset: u64,
     /// How many bytes it takes in the file.
@@ -49,7 +54,7 @@ pub(super) struct Member {
 
 impl Member {
     /// The member's own bytes.
-    pub fn window<'a>(&self, source: &'a dyn Source) -> Result<Window<'a>, ParseError> {
+    pub(super) fn window<'a>(&self, source: &'a dyn Source) -> Result<Window<'a>, ParseError> {
         Window::new(source, self.offset, self.len).ok_or_else(|| malformed("a member reaches past the end of the file"))
     }
 }
@@ -134,6 +139,8 @@ fn directory(source: &dyn Source) -> Result<Vec<Member>, ParseError> {
         members.push(Member {
             name: entry.name,
             stored: entry.stored,
+            deflated: entry.deflated,
+            plain_len: entry.plain_len,
             offset: local.data_offset,
             len: entry.packed_len,
         });
@@ -202,6 +209,8 @@ fn find_end64(source: &dyn Source, end_offset: u64) -> Result<Option<(End, u64)>
 struct Entry {
     name: String,
     stored: bool,
+    deflated: bool,
+    plain_len: u64,
     packed_len: u64,
     local_offset: u64,
 }
@@ -230,6 +239,8 @@ impl Entry {
         Ok(Self {
             name: String::from_utf8_lossy(name).into_owned(),
             stored: method == 0 && flags & ENCRYPTED == 0 && plain_len == packed_len,
+            deflated: method == DEFLATE && flags & ENCRYPTED == 0,
+            plain_len,
             packed_len,
             local_offset,
         })

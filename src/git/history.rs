@@ -1,15 +1,15 @@
 //! A file's way through history: commits and their parents, what each has at a path, where a path was renamed.
 
-use std::ffi::OsStr;
 use std::fmt;
 
-use super::{BlobId, Git, GitError, Repo, revision};
+use super::{BlobId, Git, GitError, Repo};
 
 pub mod delta;
 pub mod delta_log;
 mod packs;
 pub mod rope;
 pub mod texts;
+pub mod walk;
 
 /// Trees and commits that are kept.
 const OBJECT_CACHE_BYTES: usize = 16 << 20;
@@ -126,7 +126,9 @@ impl<'r> History<'r> {
 
     /// The commit that `HEAD` is at; `None` before the first one.
     pub fn head(&self) -> Result<Option<CommitId>, GitError> {
-        revision::commit(OsStr::new("HEAD"))
+        let mut head = self.gix.head().map_err(|error| GitError::read("`HEAD`", error))?;
+        let id = head.try_peel_to_id().map_err(|error| GitError::read("`HEAD`", error))?;
+        Ok(id.map(|id| CommitId(id.detach())))
     }
 
     /// What a commit of the index would have as its parents: `HEAD`, and what is being merged.

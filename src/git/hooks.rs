@@ -212,7 +212,7 @@ impl Hooks {
         let failure = if stops_git(event) { "exit 1" } else { ":" };
         let shim = if SERVER_EVENTS.contains(&event) { READING_SHIM } else { SHIM };
         let text = shim.replace("@EVENT@", event).replace("@PROGRAM@", self.program.as_str());
-        let text = text.replace("@FAILURE@", failure);
+        let text = text.replace("@FAILURE@", failure).replace("@WANTED@", wanted(event));
         if std::fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
             return Ok(());
         }
@@ -253,6 +253,15 @@ impl Hooks {
 /// Whether git does not go on if the hook fails, and should not.
 fn stops_git(event: &str) -> bool {
     event.starts_with("pre")
+}
+
+/// When our part has something to do, for a shell that has no need to start us otherwise. Only a rebase leaves out the hooks
+/// before a commit; the first argument is a file beside its folders then.
+fn wanted(event: &str) -> &'static str {
+    match event {
+        "prepare-commit-msg" => r#"{ [ -d "${1%/*}/rebase-merge" ] || [ -d "${1%/*}/rebase-apply" ]; }"#,
+        _ => "true",
+    }
 }
 
 fn section(event: &str) -> String {

@@ -60,7 +60,7 @@ pub fn walk(common_dir: &Path, mut visit: impl FnMut(Commit)) -> Result<(), GitE
 }
 
 /// The two blobs of `:<mode> <mode> <object> <object> <letter>`; none where there is no regular file.
-fn blobs(word: &[u8]) -> Option<(Option<BlobId>, Option<BlobId>)> {
+pub(super) fn blobs(word: &[u8]) -> Option<(Option<BlobId>, Option<BlobId>)> {
     let text = std::str::from_utf8(word.strip_prefix(b":")?).ok()?;
     let words: Vec<&str> = text.split(' ').collect();
     let &[old_mode, new_mode, old, new, _] = &words[..] else { return None };

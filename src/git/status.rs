@@ -4,6 +4,9 @@
 //! whose data differ from the index.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::{BlobId, Git, GitError};
 
@@ -43,6 +46,12 @@ pub struct Difference {
 pub fn with_other_stat_data() -> Result<BTreeSet<Vec<u8>>, GitError> {
     let output = Git::new(["diff-files", "-z", "--name-only", "--ignore-submodules=all"]).output()?;
     Ok(output.split(|&byte| byte == 0).filter(|path| !path.is_empty()).map(<[u8]>::to_vec).collect())
+}
+
+/// Whether the stat data of this file, by its path from the `top` of the work tree, are not those in the index.
+pub fn has_other_stat_data(top: &Path, path: &[u8]) -> Result<bool, GitError> {
+    let asked = ["--literal-pathspecs", "diff-files", "-z", "--name-only", "--ignore-submodules=all", "--"];
+    Ok(!Git::new(asked).arg(OsStr::from_bytes(path)).current_dir(top).output()?.is_empty())
 }
 
 /// All differing files by their path from the top of the work tree.

@@ -35,3 +35,15 @@ fn parse(line: &[u8]) -> Result<File, GitError> {
     let blob = head.split(' ').nth(2).ok_or_else(broken)?.parse()?;
     Ok(File { path: line[tab + 1..].to_vec(), blob })
 }
+
+/// The paths of all files in the index, each once.
+///
+/// # Errors
+/// A git that fails.
+pub fn staged() -> Result<Vec<Vec<u8>>, GitError> {
+    let listing = Git::new(["ls-files", "-z", "--full-name", "--", ":/"]).output()?;
+    let mut paths: Vec<Vec<u8>> =
+        listing.split(|&byte| byte == 0).filter(|path| !path.is_empty()).map(<[u8]>::to_vec).collect();
+    paths.dedup();
+    Ok(paths)
+}

@@ -135,6 +135,33 @@ pub fn usage(store: &Store, common_dir: &Path) -> Result<Usage, RootsError> {
     Ok(usage)
 }
 
+/// The bytes that `new` objects have added to a store that had the `old` ones: recipes, and blocks that those lack.
+///
+/// # Errors
+/// The first object of which something is missing.
+pub fn added(store: &Store, old: &[ObjectId], new: &[ObjectId]) -> Result<u64, ObjectId> {
+    let mut count = Count { store, seen: HashSet::new(), own_stored: 0 };
+    for object in old {
+        count.seen.insert(*object.as_bytes());
+        if let Ok(recipe) = store.recipe(object) {
+            count.seen.extend(recipe.blocks.iter().map(|(block, _)| *block.as_bytes()));
+        }
+    }
+    let mut sizes = Sizes::default();
+    for object in new {
+        match count.object(*object, 1, &mut sizes) {
+            Ok(_) if sizes.missing == 0 => {}
+            _ => return Err(*object),
+        }
+    }
+    Ok(sizes.stored)
+}
+
+/// Whether a store knows of an object.
+pub fn has(store: &Store, object: ObjectId) -> bool {
+    store.packs().find(object.as_bytes(), Kind::Recipe).is_some()
+}
+
 struct Count<'a> {
     store: &'a Store,
     /// Objects and blocks that were counted.

@@ -1,10 +1,12 @@
 //! Text for people: columns, colours, sizes, and names that fit.
 
+mod escape;
 mod table;
 mod units;
 
 use std::fmt::Display;
 
+pub use escape::Escaped;
 pub use table::Table;
 pub use units::Units;
 

@@ -38,10 +38,15 @@ impl Heading {
             Versions::Commits(old, new) => [Point::commit(old), Point::commit(new)],
             Versions::Blobs(old, new) => [old, new].map(|blob| Point::named(&blob.to_string()[..10])),
         };
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let paths = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-        Self { old, new, paths, date: day(seconds / 86_400) }
+        Self { old, new, paths, date: today() }
     }
+}
+
+/// The day, in UTC: `2026-01-31`.
+pub fn today() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    day(seconds / 86_400)
 }
 
 impl Point {

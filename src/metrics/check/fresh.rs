@@ -3,19 +3,13 @@
 //! Who evaluates a model can write down which files it was: under `git-model` in the metrics file, each path with the SHA-256
 //! of the text that git keeps for it.
 
-use sha2::{Digest, Sha256};
-
 use super::version::{Version, paths};
 use crate::git::changes::Changed;
 use crate::git::{GitError, Repo};
+use crate::metrics::fresh::{KEY, WEIGHTS, digest_of};
 use crate::metrics::gate::Freshness;
 use crate::metrics::policy::Model;
 use crate::params::load::Tree;
-
-/// Where the record stands in a metrics file.
-pub const RECORD: &str = "git-model.weights";
-/// Stands before a digest.
-pub const PREFIX: &str = "sha256:";
 
 pub fn freshness(
     repo: &Repo,
@@ -25,11 +19,11 @@ pub fn freshness(
     changed: &[Changed],
 ) -> Result<Freshness, GitError> {
     let mut recorded = Vec::new();
-    if let Some(Tree::Map(members)) = metrics.get(RECORD) {
+    if let Some(Tree::Map(members)) = metrics.get(KEY).and_then(|record| record.get(WEIGHTS)) {
         for (path, digest) in members.iter().filter(|(path, _)| model.has_weights(path)) {
             let Tree::Text(digest) = digest else { continue };
             let is_same = match version.blob(repo, path)? {
-                Some(blob) => *digest == self::digest(&repo.blob(blob)?),
+                Some(blob) => *digest == digest_of(&repo.blob(blob)?),
                 None => false,
             };
             if !is_same {
@@ -46,11 +40,4 @@ pub fn freshness(
     } else {
         Freshness::Stale(format!("`{path}` has changed and the metrics have not"))
     })
-}
-
-/// What a record says of a file whose text in git is this.
-pub fn digest(text: &[u8]) -> String {
-    let digest: [u8; 32] = Sha256::digest(text).into();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{PREFIX}{hex}")
 }

@@ -60,7 +60,7 @@ impl Version {
                 let mut parents: Vec<_> = history.head()?.map(|id| ("HEAD".to_owned(), id)).into_iter().collect();
                 for name in merging::merged(repo) {
                     if let Some(id) = crate::git::revision::commit(&OsString::from(&name))? {
-                        parents.push((name, id));
+                        parents.push((short(id), id));
                     }
                 }
                 Ok(parents)
@@ -77,15 +77,14 @@ impl Version {
     /// # Errors
     /// What git cannot say.
     pub fn changed(&self, repo: &Repo) -> Result<Vec<Changed>, GitError> {
+        let before = match self {
+            Self::Index => History::new(repo)?.head()?,
+            Self::Commit { .. } => self.parents(repo)?.first().map(|&(_, id)| id),
+        };
+        let before = before.map_or_else(changes::empty_tree, |id| Ok(id.to_string().into()))?;
         let versions = match self {
-            Self::Index => Versions::Index("HEAD".into()),
-            Self::Commit { id, .. } => {
-                let before = match self.parents(repo)?.first() {
-                    Some((_, parent)) => parent.to_string().into(),
-                    None => changes::empty_tree()?,
-                };
-                Versions::Commits(before, id.to_string().into())
-            }
+            Self::Index => Versions::Index(before),
+            Self::Commit { id, .. } => Versions::Commits(before, id.to_string().into()),
         };
         changes::changed_files(&versions, &[])
     }

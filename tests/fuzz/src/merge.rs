@@ -2,8 +2,9 @@
 
 use git_model::format::rebuild::{Origin, Part, Side, TensorSpec, rebuild};
 use git_model::format::{Bytes, Detected, Layout, Skeleton, detect};
-use git_model::merge::params::{self, Labels, Syntax};
+use git_model::merge::params::{self, Labels};
 use git_model::merge::rules::{Decision, Rules};
+use git_model::params::Syntax;
 
 use super::take;
 
