@@ -2,6 +2,8 @@
 //! gates judge what is committed.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -212,7 +214,14 @@ fn hooks_run_as_often_as_without_us(setup: Setup) {
         with.start(branch);
         with.do_steps(steps);
         assert!(!expected.is_empty(), "{name}: git runs a hook");
-        assert_eq!(with.runs("ours"), expected, "{name}: ours");
+        let (mut ours, mut wanted) = (with.runs("ours"), expected.clone());
+        // Our script starts us for this only while git is rebasing; a line in the user's hook always does.
+        if !name.starts_with("rebase") {
+            let event = "prepare-commit-msg";
+            let (ran, wanted) = (ours.remove(event), wanted.remove(event));
+            assert!(ran.is_none() || ran == wanted, "{name}: {event}");
+        }
+        assert_eq!(ours, wanted, "{name}: ours");
         let own = if setup == Setup::None { BTreeMap::new() } else { expected };
         assert_eq!(with.runs("user"), own, "{name}: the user's");
     }
@@ -298,9 +307,8 @@ fn with_no_verify_no_hook_runs_before_a_commit() {
     let place = Place::new(&env, "repo", Setup::HooksFolder, true);
     place.start("base");
     place.do_steps(&["version 5 26", "commit -q --no-verify -m x"]);
-    for whose in ["ours", "user"] {
-        assert_eq!(place.runs(whose).keys().collect::<Vec<_>>(), ["prepare-commit-msg"]);
-    }
+    assert_eq!(place.runs("ours").get("pre-commit"), None);
+    assert_eq!(place.runs("user").keys().collect::<Vec<_>>(), ["prepare-commit-msg"]);
 }
 
 /// The user's hook decides on the commit after ours, and is told what git tells.
@@ -309,16 +317,17 @@ fn the_users_hook_has_the_last_word() {
     let env = Env::new();
     let place = Place::new(&env, "repo", Setup::HooksFolder, true);
     place.start("base");
-    let kept = ".git/hooks/pre-commit.git-model-previous";
-    let hook = if place.repo.path(kept).exists() { kept } else { ".git/hooks/pre-commit" };
-    script(&place.repo, hook, "#!/bin/sh\necho mine >&2\nexit 3\n");
+    let own = |event: &str| {
+        let kept = format!(".git/hooks/{event}.git-model-previous");
+        if place.repo.path(&kept).exists() { kept } else { format!(".git/hooks/{event}") }
+    };
+    script(&place.repo, &own("pre-commit"), "#!/bin/sh\necho mine >&2\nexit 3\n");
     place.do_steps(&["version 5 24"]);
     let refused = place.git(&["commit", "-q", "-m", "x"]).fails_with(1);
     assert!(refused.stderr.contains("mine"), "{}", refused.stderr);
     assert_eq!(place.runs("ours").get("pre-commit"), Some(&1));
-    let kept = ".git/hooks/prepare-commit-msg.git-model-previous";
-    let hook = if place.repo.path(kept).exists() { kept } else { ".git/hooks/prepare-commit-msg" };
-    script(&place.repo, hook, "#!/bin/sh\necho \"$# $2\" >>\"$HOOK_LOG\"\necho said by a hook >\"$1\"\n");
+    let hook = "#!/bin/sh\necho \"$# $2\" >>\"$HOOK_LOG\"\necho said by a hook >\"$1\"\n";
+    script(&place.repo, &own("prepare-commit-msg"), hook);
     place.do_steps(&["commit -q --no-verify -m x"]);
     let log = std::fs::read_to_string(&place.log).expect("a log");
     assert!(log.ends_with("2 message\n"), "{log}");
@@ -328,13 +337,11 @@ fn the_users_hook_has_the_last_word() {
 /// Other modes than usual, a hook that git does not run, and one that is no text.
 #[test]
 fn after_everything_hooks_come_back_as_they_were() {
-    use std::os::unix::fs::PermissionsExt;
     let env = Env::new();
     let place = Place::new(&env, "repo", Setup::HooksFolder, false);
     let repo = &place.repo;
-    let mode = |name: &str, mode| {
-        std::fs::set_permissions(repo.path(name), std::fs::Permissions::from_mode(mode)).expect("a mode");
-    };
+    let mode =
+        |name: &str, mode| std::fs::set_permissions(repo.path(name), Permissions::from_mode(mode)).expect("a mode");
     mode(".git/hooks/pre-commit", 0o700);
     mode(".git/hooks/post-merge", 0o644);
     repo.write(".git/hooks/pre-applypatch", b"\x7fno text \xff\0");
