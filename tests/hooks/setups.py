@@ -152,8 +152,14 @@ class PreCommit(Setup):
     knows = [event for event in EVENTS if event != "pre-applypatch"]
 
     def before(self, place):
-        exclude(place, f"/{self.file}")
+        self.own(place)
+        self.configure(place)
+
+    def own(self, place):
         script(place.hook("pre-applypatch"), place.entry("pre-applypatch"))
+
+    def configure(self, place):
+        exclude(place, f"/{self.file}")
         hooks = "".join(
             f"  - id: user-{event}\n    name: user\n    language: system\n"
             f"    entry: sh -c 'echo user {event} >>{place.log}'\n"
@@ -201,11 +207,10 @@ class PreCommitAgain(PreCommit):
     events = [event for event in EVENTS if event != "post-checkout"]
 
     def before(self, place):
-        script(place.hook("pre-applypatch"), place.entry("pre-applypatch"))
+        self.own(place)
 
     def after(self, place):
-        super().before(place)
-        self.install(place)
+        self.configure(place)
 
 
 class Lefthook(Setup):
