@@ -18,7 +18,7 @@ fn takes_hooks_from_config(repo: &Repo<'_>) -> bool {
 }
 
 /// Every file below `dir`: its mode, and its content or where it leads.
-fn snapshot(dir: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
+pub fn snapshot(dir: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
     let mut all = BTreeMap::new();
     for entry in std::fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("an entry")) {
         let metadata = entry.metadata().expect("metadata");
@@ -36,7 +36,7 @@ fn snapshot(dir: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
 }
 
 /// An executable script of the repository.
-fn script(repo: &Repo<'_>, name: &str, text: &str) {
+pub fn script(repo: &Repo<'_>, name: &str, text: &str) {
     repo.write(name, text.as_bytes());
     std::fs::set_permissions(repo.path(name), std::fs::Permissions::from_mode(0o751)).expect("a mode");
 }

@@ -14,6 +14,7 @@ mod eval;
 mod filter;
 mod fsck;
 mod gc;
+mod hooks;
 mod install;
 mod list;
 mod log;
