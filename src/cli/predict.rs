@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::atomic_file::write_whole;
 use crate::error::{Error, Kind, Result};
 use crate::metrics::predict::{self, Inputs, PredictError, Predicted};
 use crate::progress::{Progress, count};
 use crate::ui::Ui;
-use crate::version::export;
 
 /// Predict the rows of a table with a model of `git model train`.
 ///
@@ -47,7 +47,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         None => inputs.csv(|text| ui.print(text))?,
         Some(path) => {
             let mut predicted = Predicted::default();
-            export::write_whole(path, |mut file| {
+            write_whole(path, |mut file| {
                 predicted = if is_npy == Some(true) {
                     inputs.npy(file)?
                 } else {

@@ -11,8 +11,8 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::export::write_whole;
 use super::named::{NameError, choose};
+use crate::atomic_file::write_whole;
 use crate::git::history::{CommitId, History};
 use crate::git::{Repo, revision, shown};
 use crate::metrics::check::version::Version;

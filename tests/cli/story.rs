@@ -41,7 +41,8 @@ fn says(outcome: &Outcome, expected: &[&str]) {
 }
 
 fn train(repo: &Repo<'_>, options: &[&str]) {
-    let command = ["train", "train.csv", "--target", "side", "--model", "logistic", "-o", "sorter.safetensors", "--force"];
+    let command =
+        ["train", "train.csv", "--target", "side", "--model", "logistic", "-o", "sorter.safetensors", "--force"];
     repo.model(&[&command, options].concat()).ok();
 }
 

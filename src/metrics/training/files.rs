@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::{Report, Request, TrainError};
+use crate::atomic_file::write_whole;
 use crate::metrics::fresh::{self, FreshError};
 use crate::metrics::output::Output;
 use crate::metrics::predict;
 use crate::metrics::train::options::Options;
 use crate::metrics::train::scores::Scores;
 use crate::progress::Progress;
-use crate::version::export::write_whole;
 use crate::worktree::Context;
 
 /// The key of the settings in a file of parameters, and of scores on training rows in one of metrics.
