@@ -189,6 +189,24 @@ pub fn caller() -> Option<String> {
     subcommand(parent).or_else(|| subcommand(parent_of(parent)?))
 }
 
+/// Whether a `git commit --amend` has started this process, through a hook: git does not tell its hooks. An alias with the option
+/// in it does not show.
+pub fn is_amending() -> bool {
+    /// A hook, a shell, and what another tool puts between.
+    const ANCESTORS_MAX: usize = 8;
+    let mut process = rustix::process::getppid().map(|parent| parent.as_raw_nonzero().get());
+    for _ in 0..ANCESTORS_MAX {
+        let Some(id) = process else { return false };
+        if subcommand(id).as_deref() == Some("commit") {
+            let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            let mut args = line.split(|&byte| byte == 0).take_while(|arg| *arg != b"--");
+            return args.any(|arg| arg.len() > 3 && b"--amend".starts_with(arg));
+        }
+        process = parent_of(id);
+    }
+    false
+}
+
 /// The parent of a process: the second word behind the program's name, which stands in parentheses.
 fn parent_of(process: i32) -> Option<i32> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;

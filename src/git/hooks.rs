@@ -12,6 +12,7 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::install::{self, Program, Scope};
@@ -78,6 +79,8 @@ pub enum State {
 /// The hooks of the repository around the current folder.
 pub struct Hooks {
     dir: PathBuf,
+    /// The repository's own folder, where git looks unless it is told otherwise.
+    own: PathBuf,
     program: Program,
     by_config: bool,
     has_hooks_path: bool,
@@ -88,11 +91,15 @@ pub struct Hooks {
 impl Hooks {
     /// Looks where those for `events` are. `top` is the work tree's top.
     pub fn find(program: Program, top: Option<PathBuf>, events: &'static [&'static str]) -> Result<Self, GitError> {
-        let dir = Git::new(["rev-parse", "--git-path", "hooks"]).output()?;
-        let dir = Path::new(OsStr::from_bytes(dir.strip_suffix(b"\n").unwrap_or(&dir)));
-        let dir = std::path::absolute(dir).map_err(|error| GitError::read("the hooks' folder", error))?;
+        let told = |args: [&str; 2]| {
+            let path = Git::new(["rev-parse"]).args(args.into_iter().filter(|arg| !arg.is_empty())).output()?;
+            let path = Path::new(OsStr::from_bytes(path.strip_suffix(b"\n").unwrap_or(&path)));
+            std::path::absolute(path).map_err(|error| GitError::read("the hooks' folder", error))
+        };
+        let dir = told(["--git-path", "hooks"])?;
+        let own = told(["--git-common-dir", ""])?.join("hooks");
         let has_hooks_path = Git::new(["config", "--get", "core.hooksPath"]).answer()?.is_some();
-        Ok(Self { dir, program, by_config: git_version()? >= CONFIG_HOOKS_SINCE, has_hooks_path, top, events })
+        Ok(Self { dir, own, program, by_config: git_version()? >= CONFIG_HOOKS_SINCE, has_hooks_path, top, events })
     }
 
     /// Installs ours for every event. `scope` is where the settings go if git takes hooks from there.
@@ -106,6 +113,10 @@ impl Hooks {
         for event in EVENTS.into_iter().chain(SERVER_EVENTS) {
             any |= !install::remove_sections(scope, &[&section(event)])?.is_empty();
             any |= self.remove_shim(event)?;
+        }
+        if any {
+            // A folder that only we needed goes too; one with something in it stays.
+            let _ = std::fs::remove_dir(&self.own);
         }
         Ok(any)
     }
@@ -142,7 +153,12 @@ impl Hooks {
         let path = self.path(event);
         let text = std::fs::read(&path).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
         let calls_us = |text: &str| text.contains("git-model") && text.contains(&format!("hook {event}"));
-        if calls_us(&text) {
+        if calls_us(&text) && is_executable(&path) {
+            return Ok(State::Installed);
+        }
+        // The tool pre-commit calls what it has found in its place.
+        let is_called = text.contains("pre-commit.com") && is_shim(&self.dir.join(format!("{event}.legacy")));
+        if is_called && !self.by_config {
             return Ok(State::Installed);
         }
         if self.by_config {
@@ -213,6 +229,7 @@ impl Hooks {
         let shim = if SERVER_EVENTS.contains(&event) { READING_SHIM } else { SHIM };
         let text = shim.replace("@EVENT@", event).replace("@PROGRAM@", self.program.as_str());
         let text = text.replace("@FAILURE@", failure).replace("@WANTED@", wanted(event));
+        let text = text.replace("@KEPT_FIRST@", if judges(event) { "true" } else { "false" });
         if std::fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
             return Ok(());
         }
@@ -235,13 +252,14 @@ impl Hooks {
     /// Takes our script away, wherever another tool may have moved it, and puts the kept hook back in its place.
     fn remove_shim(&self, event: &str) -> Result<bool, HookError> {
         let mut any = false;
-        for path in [self.path(event), self.dir.join(format!("{event}.legacy")), self.dir.join(format!("{event}.old"))]
-        {
+        let folders = [Some(&self.dir), Some(&self.own).filter(|own| **own != self.dir)];
+        let names = ["", ".legacy", ".old"].map(|ending| format!("{event}{ending}"));
+        for path in folders.into_iter().flatten().flat_map(|folder| names.iter().map(|name| folder.join(name))) {
             if !is_shim(&path) {
                 continue;
             }
             any = true;
-            let previous = self.previous(event);
+            let previous = path.with_file_name(format!("{event}.{PREVIOUS}"));
             let restored =
                 if exists(&previous) { std::fs::rename(previous, &path) } else { std::fs::remove_file(&path) };
             restored.map_err(|source| HookError::io(&path, source))?;
@@ -255,6 +273,12 @@ fn stops_git(event: &str) -> bool {
     event.starts_with("pre")
 }
 
+/// Whether our part looks at what is about to be committed: then it comes after a hook that may change it. Else it comes before,
+/// and puts in place what the other may want to see.
+fn judges(event: &str) -> bool {
+    matches!(event, "pre-commit" | "pre-merge-commit")
+}
+
 /// When our part has something to do, for a shell that has no need to start us otherwise. Only a rebase leaves out the hooks
 /// before a commit; the first argument is a file beside its folders then.
 fn wanted(event: &str) -> &'static str {
@@ -266,6 +290,11 @@ fn wanted(event: &str) -> &'static str {
 
 fn section(event: &str) -> String {
     format!("hook.git-model-{event}")
+}
+
+/// Git runs no other hook.
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
 }
 
 fn is_shim(path: &Path) -> bool {

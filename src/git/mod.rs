@@ -34,7 +34,7 @@ pub mod time;
 pub mod tree;
 pub mod unpushed;
 
-pub use command::{Git, caller, git_version};
+pub use command::{Git, caller, git_version, is_amending};
 
 /// What went wrong with git.
 #[derive(Debug, thiserror::Error)]

@@ -1,10 +1,10 @@
 //! Which versions have names: tags `model@v1.2.0`, and stages `model#prod#3`, as GTO has them (Git Tag Ops, iterative.ai).
 
-use std::collections::BTreeMap;
-
 use crate::git::history::walk::{self, Step, Tag};
 use crate::git::history::{CommitId, History};
 use crate::git::{BlobId, GitError};
+use crate::registry::Registry;
+use crate::registry::lineage::{Lineage, Registered};
 
 /// Names of versions of one model.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,29 +27,16 @@ impl Tags {
     /// # Errors
     /// A git that fails.
     pub fn read(name: &str, is_only: bool) -> Result<Self, GitError> {
-        Ok(Self::choose(walk::tags()?, name, is_only))
+        let others = if is_only { walk::tags()? } else { Vec::new() };
+        Ok(Self::choose(&Registry::read(None)?.lineage(name), others))
     }
 
-    fn choose(all: Vec<Tag>, name: &str, is_only: bool) -> Self {
-        let mut tags = Vec::new();
-        // The newest move of each stage, by its number.
-        let mut moves: BTreeMap<String, (u64, bool, CommitId)> = BTreeMap::new();
-        for tag in all {
-            let own = |sign: char| tag.name.strip_prefix(name).and_then(|rest| rest.strip_prefix(sign));
-            if own('@').is_some() || (is_only && !tag.name.contains(['@', '#'])) {
-                tags.push(tag);
-            } else if let Some(rest) = own('#') {
-                let (stage, number) = rest.split_once('#').unwrap_or((rest, "0"));
-                let number = number.parse().unwrap_or_default();
-                let (stage, is_left) = stage.strip_suffix('!').map_or((stage, false), |stage| (stage, true));
-                let newest = moves.entry(stage.to_owned()).or_insert((number, is_left, tag.commit));
-                if number >= newest.0 {
-                    *newest = (number, is_left, tag.commit);
-                }
-            }
-        }
-        let stages = moves.into_iter().filter(|(_, (_, is_left, _))| !is_left);
-        Self { tags, stages: stages.map(|(stage, (.., commit))| (stage, commit)).collect() }
+    fn choose(lineage: &Lineage, others: Vec<Tag>) -> Self {
+        let versions = lineage.versions().into_iter().rev().filter(|version| !version.is_deprecated);
+        let name = |version: &Registered| format!("{}@v{}", lineage.model, version.version);
+        let mut tags: Vec<Tag> = versions.map(|version| Tag { name: name(&version), commit: version.commit }).collect();
+        tags.extend(others.into_iter().filter(|tag| !tag.name.contains(['@', '#'])));
+        Self { tags, stages: lineage.stages().into_iter().collect() }
     }
 
     /// The names of each of `points`, which are the versions of `paths`, the newest first. A name of a commit that changed
@@ -101,24 +88,23 @@ fn place(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::lineage::Event;
+    use crate::registry::name::TagName;
 
     #[test]
-    fn a_stage_is_where_it_moved_last() {
+    fn versions_that_count_and_tags_of_no_model() {
         let id = |digit: &str| digit.repeat(40).parse::<CommitId>().expect("an id");
+        let event = |(at, (name, digit)): (usize, (&str, &str))| Event {
+            name: TagName::parse(name).expect("a name"),
+            commit: id(digit),
+            seconds: at as i64,
+        };
+        let named = [("a@v1.10.0", "1"), ("a@v1.9.0", "2"), ("a@v1.8.0", "4"), ("a@v1.8.0!", "4"), ("a#prod#1", "2")];
+        let events = named.into_iter().enumerate().map(event).collect();
         let tag = |name: &str, digit: &str| Tag { name: name.into(), commit: id(digit) };
-        let all = vec![
-            tag("a@v1.0.0", "1"),
-            tag("ab@v1.0.0", "2"),
-            tag("v9", "3"),
-            tag("a#prod#1", "1"),
-            tag("a#prod#10", "2"),
-            tag("a#prod#9", "3"),
-            tag("a#dev#1", "1"),
-            tag("a#dev!#2", "1"),
-        ];
-        let chosen = Tags::choose(all.clone(), "a", false);
+        let chosen = Tags::choose(&Lineage::new("a", events), vec![tag("v9", "3"), tag("b@v1.0.0", "3")]);
         assert_eq!(chosen.stages, [("prod".to_owned(), id("2"))]);
-        assert_eq!(chosen.tags.len(), 1);
-        assert_eq!(Tags::choose(all, "a", true).tags.len(), 2);
+        let names: Vec<&str> = chosen.tags.iter().map(|tag| tag.name.as_str()).collect();
+        assert_eq!(names, ["a@v1.9.0", "a@v1.10.0", "v9"]);
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use crate::git::changes::{self, Changed, Versions};
 use crate::git::history::{CommitId, History};
-use crate::git::{BlobId, GitError, Repo, merging};
+use crate::git::{BlobId, GitError, Repo, is_amending, merging, revision};
 
 /// The index, or a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,8 @@ impl Version {
         }
     }
 
-    /// The commits before it, with their names: in a merge first the one that is merged into.
+    /// The commits before it, with their names: in a merge first the one that is merged into. What `git commit --amend` replaces
+    /// is not before it.
     ///
     /// # Errors
     /// What git cannot say.
@@ -57,18 +58,17 @@ impl Version {
         let history = History::new(repo)?;
         match self {
             Self::Index => {
-                let mut parents: Vec<_> = history.head()?.map(|id| ("HEAD".to_owned(), id)).into_iter().collect();
+                let Some(head) = history.head()? else { return Ok(Vec::new()) };
+                if is_amending() {
+                    return Ok(named(history.commit(head)?.parents));
+                }
+                let mut parents = vec![("HEAD".to_owned(), head)];
                 for name in merging::merged(repo) {
-                    if let Some(id) = crate::git::revision::commit(&OsString::from(&name))? {
-                        parents.push((short(id), id));
-                    }
+                    parents.extend(revision::commit(&OsString::from(&name))?.map(|id| (short(id), id)));
                 }
                 Ok(parents)
             }
-            Self::Commit { id, .. } => {
-                let parents = history.commit(*id)?.parents;
-                Ok(parents.into_iter().map(|id| (short(id), id)).collect())
-            }
+            Self::Commit { id, .. } => Ok(named(history.commit(*id)?.parents)),
         }
     }
 
@@ -77,10 +77,7 @@ impl Version {
     /// # Errors
     /// What git cannot say.
     pub fn changed(&self, repo: &Repo) -> Result<Vec<Changed>, GitError> {
-        let before = match self {
-            Self::Index => History::new(repo)?.head()?,
-            Self::Commit { .. } => self.parents(repo)?.first().map(|&(_, id)| id),
-        };
+        let before = self.parents(repo)?.first().map(|&(_, id)| id);
         let before = before.map_or_else(changes::empty_tree, |id| Ok(id.to_string().into()))?;
         let versions = match self {
             Self::Index => Versions::Index(before),
@@ -88,6 +85,10 @@ impl Version {
         };
         changes::changed_files(&versions, &[])
     }
+}
+
+fn named(commits: Vec<CommitId>) -> Vec<(String, CommitId)> {
+    commits.into_iter().map(|id| (short(id), id)).collect()
 }
 
 /// A commit's name for people.
