@@ -356,3 +356,66 @@ fn after_everything_hooks_come_back_as_they_were() {
     assert!(before == snapshot(&repo.path(".git/hooks")));
     assert!(config == repo.read(".git/config"));
 }
+
+/// A folder that only we needed goes too.
+#[test]
+fn a_hooks_folder_that_was_not_there_goes_again() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    std::fs::remove_dir_all(repo.path(".git/hooks")).expect("removed");
+    repo.model(&["install", "--local"]).ok();
+    repo.model(&["uninstall", "--local"]).ok();
+    assert!(!repo.path(".git/hooks").exists());
+}
+
+/// What was installed before another folder was named is taken back all the same.
+#[test]
+fn hooks_are_removed_from_the_folder_that_git_does_not_look_into_any_more() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    let before = snapshot(&repo.path(".git/hooks"));
+    repo.model(&["install", "--local"]).ok();
+    repo.git(&["config", "core.hooksPath", "elsewhere"]).ok();
+    repo.model(&["uninstall", "--local"]).ok();
+    assert!(before == snapshot(&repo.path(".git/hooks")));
+}
+
+/// pre-commit keeps the hook that it finds as `.legacy`, and calls it.
+#[test]
+fn the_users_hook_runs_under_a_tool_that_has_taken_ours_over() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    script(&repo, ".git/hooks/post-checkout", "#!/bin/sh\necho mine >>ran\n");
+    repo.model(&["install", "--local"]).ok();
+    repo.git(&["commit", "-q", "--allow-empty", "-m", "first"]).ok();
+    std::fs::rename(repo.path(".git/hooks/post-checkout"), repo.path(".git/hooks/post-checkout.legacy"))
+        .expect("moved");
+    script(&repo, ".git/hooks/post-checkout", "#!/bin/sh\necho tool >>ran\n\"$0.legacy\" \"$@\"\n");
+    repo.git(&["checkout", "-q", "-b", "other"]).ok();
+    assert_eq!(repo.read("ran"), b"tool\nmine\n");
+}
+
+/// A hook of the user that evaluates and adds what comes out.
+#[test]
+fn what_the_users_hook_adds_is_judged() {
+    let env = Env::new();
+    let place = Place::new(&env, "repo", Setup::None, false);
+    let hook = "#!/bin/sh\necho '{\"mse\": 26}' >metrics.json\ngit add metrics.json\n";
+    script(&place.repo, ".git/hooks/pre-commit", hook);
+    place.install(".git/hooks");
+    place.start("base");
+    place.do_steps(&["version 5 24"]);
+    let refused = place.git(&["commit", "-q", "-m", "x"]).fails_with(1);
+    assert!(refused.stderr.contains("gates: 1 failed"), "{}", refused.stderr);
+}
+
+/// The base is the parent of the commit that is made, not the commit that goes.
+#[test]
+fn amending_step_by_step_does_not_pass_over_a_gate() {
+    let env = Env::new();
+    let place = Place::new(&env, "repo", Setup::None, true);
+    place.start("base");
+    place.do_steps(&["version 5 25.4", "commit -q -m x", "version 6 25.8"]);
+    let refused = place.git(&["commit", "-q", "--amend", "--no-edit"]).fails_with(1);
+    assert!(refused.stderr.contains("gates: 1 failed"), "{}", refused.stderr);
+}
