@@ -79,10 +79,20 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
-    let Some(predictions) = args.predictions.clone() else { return trusted::run(ui) };
+    let Some(predictions) = args.predictions.clone() else {
+        return if is_plain(&args) {
+            trusted::run(ui)
+        } else {
+            Err(Error::new(Kind::Usage, "`<PREDICTIONS>` is missing")
+                .hint("without files, there are no options either"))
+        };
+    };
     if args.targets.is_none() && args.target_columns.is_empty() {
-        return Err(Error::new(Kind::Usage, "there is nothing to compare the predictions with")
-            .hint("name a second file, or a column of the same with `--target-column`"));
+        return Err(Error::new(
+            Kind::Usage,
+            "`<TARGETS>` is missing: there is nothing to compare the predictions with",
+        )
+        .hint("name a second file, or a column of the same with `--target-column`"));
     }
     let prefix = prefix(args.prefix.as_deref())?;
     args.output.as_deref().map(Output::open).transpose()?;
@@ -104,6 +114,14 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         ui.note(&format!("wrote {what} of {} to `{}`", count(evaluation.rows, "row"), path.display()));
     }
     ui.print(&shown(&metrics, !args.json && ui.style().width.is_some()))
+}
+
+/// Whether nothing is said about predictions.
+const fn is_plain(args: &Args) -> bool {
+    let has_columns = !args.prediction_columns.is_empty() || !args.target_columns.is_empty();
+    let has_output = args.output.is_some() || args.prefix.is_some();
+    let has_task = args.task.is_some() || args.logits || args.probabilities || !args.metrics.is_empty();
+    !has_columns && !has_output && !has_task
 }
 
 fn metrics() -> impl TypedValueParser<Value = Metric> {

@@ -36,6 +36,7 @@ fn nothing_runs_before_it_is_trusted() {
     assert_eq!(repo.git(&["config", "--local", "--get-all", "model.trust"]).ok().text().lines().count(), 1);
     repo.model(&["eval"]).ok();
     assert!(repo.path("ran").exists());
+    assert!(repo.model(&["eval", "--task", "regression"]).fails_with(2).stderr.contains("<PREDICTIONS>"));
 }
 
 #[test]
