@@ -104,6 +104,8 @@ fn tell(done: &Done, request: &Request, ui: &Ui) -> Result {
     match done.record.status {
         Status::Succeeded => match done.commit {
             Some(commit) => ui.note(&format!("run `{name}` is commit {}", short(commit))),
+            // That it is not written down either was said.
+            None if done.record.revision.is_none() => ui.note(&format!("run `{name}`: nothing was committed")),
             None if request.no_commit => ui.note(&format!("run `{name}` is noted; nothing was committed")),
             None => ui.note(&format!("run `{name}` has changed nothing that could be committed; it is noted")),
         },
