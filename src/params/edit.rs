@@ -196,20 +196,21 @@ fn replace(
     if entry.section {
         return Err(EditError::Unsafe("its tables `[[…]]` are to be edited by hand"));
     }
-    let written = &text[node.span.clone()];
+    let span = insert::without_comment(syntax, text, node.span.clone());
+    let written = &text[span.clone()];
     let kind = Kind::of(syntax, node, written.trim());
     let new = New::of(kind, value, how).map_err(|error| match error {
         EditError::Kind { old, value, .. } => EditError::Kind { path: path(), old, value },
         error => error,
     })?;
-    if syntax == Syntax::Yaml && written.trim_start().starts_with('-') && kind == Kind::List {
+    if syntax == Syntax::Yaml && kind == Kind::List && !written.starts_with('[') {
         return insert::block_list(text, entry, &new).map(|(at, with)| (new, at, with));
     }
     let mut with = new.text(syntax, Some(written.trim()))?;
-    if syntax == Syntax::Yaml && text[..node.span.start].ends_with(':') {
+    if syntax == Syntax::Yaml && text[..span.start].ends_with(':') {
         with.insert(0, ' ');
     }
-    Ok((new, node.span.clone(), with))
+    Ok((new, span, with))
 }
 
 /// Puts a value into a tree.

@@ -49,7 +49,10 @@ fn models_and_what_is_known_of_them() {
     assert_eq!(json[0]["commit"], repo.git(&["rev-parse", "HEAD~1"]).ok().text().trim());
     assert_eq!((&json[1]["version"], &json[1]["parameters"]), (&serde_json::Value::Null, &serde_json::Value::Null));
     repo.model(&["tag", "house", "--deprecate", "v1.1.0"]).ok();
-    repo.model(&["tag", "house", "--deprecate"]).ok();
+    // Of tags made in one second, those with counters come last.
+    let mut later = repo.model_command(&["tag", "house", "--deprecate"]);
+    later.env("GIT_COMMITTER_DATE", "2026-01-02T03:04:06Z");
+    env.run(later).ok();
     let listed = repo.model(&["list"]).ok();
     assert!(listed.text().contains("house  v1.0.0 (deprecated)  prod v1.0.0"), "{}", listed.text());
 }

@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::new::{New, key_text};
-use super::{EditError, Place};
+use super::{EditError, Place, is_same};
 use crate::params::Syntax;
+use crate::params::load::load;
 use crate::params::tree::{Entry, Layout, Map, Node, Source, indent, line_end, line_start};
 
 /// A place in the text, and what is to stand there.
@@ -47,7 +48,7 @@ fn flow(syntax: Syntax, text: &str, node: &Node, map: &Map, keys: &[String], new
     let key = key_text(syntax, key);
     let colon = if syntax == Syntax::Toml { " = " } else { ": " };
     let Some(last) = map.entries.last() else {
-        return Ok((node.span.clone(), format!("{{{key}{colon}{value}}}")));
+        return Ok((without_comment(syntax, text, node.span.clone()), format!("{{{key}{colon}{value}}}")));
     };
     let before = match map.entries.as_slice() {
         [.., other, last] => text[other.end..last.start].to_owned(),
@@ -135,7 +136,8 @@ fn toml_lines(
 
 /// A list of YAML with a line for each value, replaced.
 pub fn block_list(text: &str, entry: &Entry, new: &New) -> Result<Edit, EditError> {
-    let span = entry.node.span.clone();
+    let start = dash(text, entry.node.span.start).ok_or(EditError::Unsafe("its list begins in an odd way"))?;
+    let span = start..entry.node.span.end;
     if let New::List(items) = new
         && !items.is_empty()
         && items.iter().all(|item| !matches!(item, New::List(_) | New::Map(_)))
@@ -149,4 +151,31 @@ pub fn block_list(text: &str, entry: &Entry, new: &New) -> Result<Edit, EditErro
     let colon =
         before.rfind(':').filter(|_| !before.contains('#')).ok_or(EditError::Unsafe("a comment is in the way"))?;
     Ok((entry.start + colon + 1..span.end, [" ", &new.text(Syntax::Yaml, None)?].concat()))
+}
+
+/// The first `-` of a list: the parser tells where it is, or what stands behind it.
+fn dash(text: &str, start: usize) -> Option<usize> {
+    let is_alone = text[start..].strip_prefix('-').is_some_and(|rest| rest.starts_with([' ', '\t', '\n']));
+    if is_alone {
+        return Some(start);
+    }
+    let before = text[..start].trim_end();
+    before.ends_with('-').then(|| before.len() - 1)
+}
+
+/// A value of YAML in brackets or braces without the comment behind it, which the parser counts in.
+pub fn without_comment(syntax: Syntax, text: &str, span: Range<usize>) -> Range<usize> {
+    let written = &text[span.clone()];
+    if syntax != Syntax::Yaml || !written.starts_with(['[', '{']) {
+        return span;
+    }
+    let said = |written: &str| load(Syntax::Yaml, written.as_bytes()).ok();
+    let whole = said(written);
+    let is_end = |at: &usize| {
+        let rest = written[at + 1..].trim_start();
+        let found = (rest.is_empty() || rest.starts_with('#')).then(|| said(&written[..=*at])).flatten();
+        found.zip(whole.as_ref()).is_some_and(|(found, whole)| is_same(&found, whole))
+    };
+    let end = written.match_indices([']', '}']).map(|(at, _)| at).find(is_end);
+    end.map_or(span.clone(), |end| span.start..span.start + end + 1)
 }
