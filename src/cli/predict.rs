@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::atomic_file::write_whole;
 use crate::error::{Error, Kind, Result};
-use crate::metrics::predict::{self, Inputs, PredictError, Predicted};
 use crate::progress::{Progress, count};
 use crate::ui::Ui;
+use crate::version::predict::{self, Inputs, PredictError, Predicted};
 
 /// Predict the rows of a table with a model of `git model train`.
 ///

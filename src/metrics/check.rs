@@ -168,6 +168,14 @@ impl Judge<'_> {
                 name,
             });
         }
+        if !self.has_changed(|path| model.has_file(path))
+            && [&now]
+                .into_iter()
+                .chain(bases.iter().map(|base| &base.metrics))
+                .all(|metrics| matches!(metrics, Metrics::Absent(_)))
+        {
+            return Ok(Verdict::unborn(&model.name, rule));
+        }
         let freshness = if rule.fresh { self.freshness(model)? } else { Freshness::Fresh };
         Ok(gate::judge(&model.name, rule, &now, &freshness, &bases))
     }

@@ -147,6 +147,19 @@ pub fn judge(model: &str, rule: &MetricRule, now: &Metrics, freshness: &Freshnes
 }
 
 impl Verdict {
+    /// Of a model that is described and not there yet: neither it nor any version before has metrics.
+    pub fn unborn(model: &str, rule: &MetricRule) -> Self {
+        Self {
+            model: model.to_owned(),
+            metric: rule.metric.clone(),
+            base: None,
+            now: None,
+            limit: limit(rule, None),
+            outcome: Outcome::Skipped,
+            why: Some("there are no metrics yet".to_owned()),
+        }
+    }
+
     fn unjudged(mut self, rule: &MetricRule, why: String) -> Self {
         self.outcome = match rule.on_missing {
             OnMissing::Fail => Outcome::Unjudged,

@@ -2,7 +2,7 @@
 //!
 //! - [`data`]: arrays of numbers, row by row; [`loss`]: what is computed from them; [`evaluate`]: which of it for which task.
 //! - [`document`]: results into a metrics file; [`fresh`]: which weights they are of; [`output`]: results for people.
-//! - [`train`](mod@train): small models, pure; [`training`]: from files to files; [`predict`]: rows through such a model.
+//! - [`train`](mod@train): small models, pure; [`training`]: from files to files.
 //! - [`policy`]: what `.gitmodel.toml` says. Pure.
 //! - [`gate`]: metrics now and before, and the policy, to verdicts. Pure.
 //! - [`check`](mod@check): gates of the index or of a commit; [`report`]: their verdicts as text. Pure.
@@ -23,7 +23,6 @@ pub mod loss;
 pub mod output;
 pub mod plot;
 pub mod policy;
-pub mod predict;
 pub mod receive;
 pub mod report;
 pub mod run;

@@ -2,6 +2,7 @@
 //!
 //! - [`find`]: from what a user writes to a model; [`tree`], [`npy`], [`export`] and [`verify`] do something with it.
 //! - [`named`]: models by their names, `house@v1.2.0`; [`release`] names versions, [`catalog`] lists them.
+//! - [`predict`](mod@predict): rows of numbers through a version of a small model.
 //! - [`parameters`]: files of parameters in a version.
 //! - [`blame`](mod@blame): which commit last changed each tensor.
 //! - [`models`]: the models of a repository; [`values`]: what their metrics files say; [`log`] and [`series`]: their
@@ -22,6 +23,7 @@ pub mod named;
 pub mod notes;
 pub mod npy;
 pub mod parameters;
+pub mod predict;
 pub mod release;
 pub mod series;
 pub mod tags;

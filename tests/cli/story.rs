@@ -48,7 +48,7 @@ fn train(repo: &Repo<'_>, options: &[&str]) {
 
 /// Measures the model in the work tree, and returns its accuracy.
 fn evaluate(repo: &Repo<'_>) -> f64 {
-    repo.model(&["predict", "sorter.safetensors", "test.csv", "-o", "predictions.csv"]).ok();
+    repo.model(&["predict", "sorter.safetensors", "test.csv", "-o", "predictions.csv", "--force"]).ok();
     let measure =
         ["eval", "predictions.csv", "test.csv", "--target-column", "side", "--prefix", "test", "-o", "metrics.json"];
     repo.model(&[&measure[..], &["--model", "sorter.safetensors"]].concat()).ok();

@@ -9,10 +9,10 @@ use super::{Report, Request, TrainError};
 use crate::atomic_file::write_whole;
 use crate::metrics::fresh::{self, FreshError};
 use crate::metrics::output::Output;
-use crate::metrics::predict;
 use crate::metrics::train::options::Options;
 use crate::metrics::train::scores::Scores;
 use crate::progress::Progress;
+use crate::version::predict;
 use crate::worktree::Context;
 
 /// The key of the settings in a file of parameters, and of scores on training rows in one of metrics.

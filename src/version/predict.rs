@@ -8,12 +8,12 @@ use std::os::unix::fs::FileExt;
 
 use ndarray::{Array2, Axis};
 
-use super::data::{self, DataError, Source};
-use super::train::kind::Kind;
-use super::train::matrix::Matrix;
-use super::train::model::{Model, NotTrained};
-use super::train::table::listed;
 use crate::format::HEADER_BYTES_MAX;
+use crate::metrics::data::{self, DataError, Source};
+use crate::metrics::train::kind::Kind;
+use crate::metrics::train::matrix::Matrix;
+use crate::metrics::train::model::{Model, NotTrained};
+use crate::metrics::train::table::listed;
 use crate::progress::count;
 use crate::tensor;
 use crate::version::find::{self, FindError, SkeletonError, TensorError};
