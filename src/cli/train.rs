@@ -10,6 +10,7 @@ use crate::metrics::training::{self, Report, Request, TrainError};
 use crate::progress::{Progress, count};
 use crate::text::Table;
 use crate::ui::Ui;
+use crate::version::predict;
 
 /// Train a small model on a table: linear, logistic or softmax regression, with a hidden layer if wanted.
 ///
@@ -49,13 +50,15 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
+    // A model of its own may be trained again.
+    let is_forced = args.force || predict::load(args.output.as_os_str()).is_ok();
     let standardize = args.no_standardize.then_some(false);
     let request = Request {
         options: Options { data: args.data, standardize, ..args.options },
         output: args.output,
         params: args.params,
         metrics: args.metrics,
-        is_forced: args.force,
+        is_forced,
         is_verbose: args.verbose,
     };
     let report = training::train(&request, ui)?;

@@ -62,14 +62,14 @@ fn from_the_first_training_to_production() {
     let repo = env.repo("repo");
     repo.model(&["install", "--local"]).ok();
     repo.write(".gitmodel.toml", POLICY.as_bytes());
-    repo.write(".gitignore", b"predictions.csv\n");
+    repo.write(".gitignore", b"predictions.csv\n*.svg\n");
     repo.write("train.csv", points(300, 1, 0).as_bytes());
     repo.write("test.csv", points(200, 2, 0).as_bytes());
 
     // A first model goes in.
-    train(&repo, &["--epochs", "3", "--lr", "0.2"]);
+    train(&repo, &["--epochs", "1", "--lr", "0.1"]);
     let first = evaluate(&repo);
-    assert!(first > 0.85, "{first}");
+    assert!(first >= 0.8, "{first}");
     repo.git(&["add", "."]).ok();
     says(&repo.git(&["commit", "-m", "First model"]).ok(), &["gates: 1 passed"]);
 
@@ -101,7 +101,7 @@ fn from_the_first_training_to_production() {
     repo.git(&["checkout", "-q", "main"]).ok();
     train(&repo, &["--epochs", "70", "--lr", "0.4"]);
     let warned = repo.git(&["commit", "-q", "-m", "Train on", "--", "sorter.safetensors"]).ok();
-    says(&warned, &["`git model eval`"]);
+    says(&warned, &["the metrics are of another version of `sorter.safetensors`; evaluate it again"]);
     repo.git(&["checkout", "-q", "--", "."]).ok();
 
     // Both have changed the same tensors. Their mean would go in without a conflict, but for the accuracy.
@@ -130,10 +130,10 @@ fn from_the_first_training_to_production() {
     // And the way there can be seen.
     let log = repo.model(&["log"]).ok();
     says(&log, &["v1.0.0", "prod", "accuracy"]);
-    says(&repo.model(&["metrics", "diff", "HEAD~", "HEAD"]).ok(), &["test.accuracy"]);
+    says(&repo.model(&["metrics", "diff", "HEAD~", "HEAD"]).ok(), &["test.cross_entropy"]);
     says(&repo.model(&["metrics", "plot", "test.accuracy"]).ok(), &["test.accuracy"]);
     repo.model(&["metrics", "plot", "test.accuracy", "-o", "accuracy.svg"]).ok();
     let svg = String::from_utf8(repo.read("accuracy.svg")).expect("text");
-    assert!(svg.starts_with("<svg") && svg.contains("v1.0.0") && svg.contains("test.accuracy"), "{svg}");
+    assert!(svg.contains("<svg") && svg.contains("v1.0.0") && svg.contains("test.accuracy"), "{svg}");
     repo.assert_clean();
 }

@@ -12,7 +12,6 @@ use crate::metrics::output::Output;
 use crate::metrics::train::options::Options;
 use crate::metrics::train::scores::Scores;
 use crate::progress::Progress;
-use crate::version::predict;
 use crate::worktree::Context;
 
 /// The key of the settings in a file of parameters, and of scores on training rows in one of metrics.
@@ -96,7 +95,7 @@ pub fn check(request: &Request) -> Result<(), TrainError> {
         (Err(error), _) => error,
         (Ok(folder), _) if !folder.is_dir() => io::ErrorKind::NotADirectory.into(),
         (_, Ok(there)) if there.is_dir() => io::ErrorKind::IsADirectory.into(),
-        _ if path.symlink_metadata().is_ok() && !request.is_forced && predict::load(path.as_os_str()).is_err() => {
+        _ if path.symlink_metadata().is_ok() && !request.is_forced => {
             return Err(TrainError::Occupied(path.display().to_string()));
         }
         _ => return Ok(Output::open(&request.metrics).map(drop)?),
