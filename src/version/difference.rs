@@ -95,10 +95,11 @@ fn file(context: &Context, path: &str, syntax: Syntax) -> Option<Values> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
         Err(error) => return Some(Err(error.to_string())),
     };
+    let whole = file.metadata().map_or(0, |metadata| metadata.len());
     let mut bytes = Vec::new();
     Some(match file.take(METRICS_BYTES_MAX + 1).read_to_end(&mut bytes) {
         Err(error) => Err(error.to_string()),
-        Ok(len) if len as u64 > METRICS_BYTES_MAX => Err(values::too_long(len as u64)),
+        Ok(len) if len as u64 > METRICS_BYTES_MAX => Err(values::too_long(whole.max(len as u64))),
         Ok(_) => values::numbers(&bytes, syntax),
     })
 }

@@ -93,9 +93,9 @@ def main():
     parser.add_argument("--commits", type=int, default=10000)
     parser.add_argument("--tensors", type=int, default=100)
     parser.add_argument("--keep")
-    parser.add_argument("--binary", default=str(ROOT / "target/release/git-model"))
+    parser.add_argument("--git-model", default=str(ROOT / "target/release/git-model"))
     args = parser.parse_args()
-    args.binary = os.path.abspath(args.binary)
+    args.git_model = os.path.abspath(args.git_model)
     folder = pathlib.Path(args.keep or tempfile.mkdtemp(prefix="git-model-log-"))
     env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
     run = lambda *words: subprocess.run(words, cwd=folder, env=env, check=True, capture_output=True)
@@ -125,7 +125,7 @@ def main():
         times = []
         for _ in range(6):
             begun = time.perf_counter()
-            run(args.binary, *words)
+            run(args.git_model, *words)
             times.append(time.perf_counter() - begun)
         size = sum(file.stat().st_size for file in cache.iterdir()) if cache.exists() else 0
         print(f"{name:20} first {times[0]:6.2f} s   then {statistics.median(times[1:]):6.3f} s   cache {size / 1e6:.1f} MB")
