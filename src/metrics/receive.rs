@@ -1,7 +1,8 @@
 //! What a server lets in: `pre-receive`.
 //!
 //! The policy is that of the branch as it was before the push, never that of the pushed commits: these could not be trusted to
-//! judge themselves. A branch that is new, and tags, are judged by the policy of the server's own branch, `HEAD`.
+//! judge themselves. A branch that is new, and tags, are judged by the policy of the server's own branch, `HEAD`; where `HEAD`
+//! names no branch yet, by that of the first branch that protects itself.
 //!
 //! **Limitations.** Who pushes is known to the server's access control alone, which tells it in a variable (see
 //! [`USER_VARIABLES`]); without one, the address in an annotated tag is believed.
@@ -54,8 +55,7 @@ impl Findings {
 /// A policy that cannot be read, what git cannot say.
 pub fn check(repo: &Repo, store: &Store, updates: &[Update], user: Option<&str>) -> Result<Findings, CheckError> {
     let mut findings = Findings::default();
-    let home = revision::commit("HEAD".as_ref())?;
-    let home = home.map(|id| policy(repo, id)).transpose()?.flatten().unwrap_or_default();
+    let home = home(repo)?;
     let tags = tags(updates)?;
     for update in updates {
         if let Some(tag) = update.tag() {
@@ -70,6 +70,21 @@ pub fn check(repo: &Repo, store: &Store, updates: &[Update], user: Option<&str>)
         }
     }
     Ok(findings)
+}
+
+/// The policy of the server's own branch; where that is not there yet, of the first branch that protects itself.
+fn home(repo: &Repo) -> Result<Policy, CheckError> {
+    if let Some(id) = revision::commit("HEAD".as_ref())? {
+        return Ok(policy(repo, id)?.unwrap_or_default());
+    }
+    for (branch, id) in push::branches()? {
+        if let Some(policy) = policy(repo, id.parse()?)?
+            && policy.protect.branches.iter().any(|pattern| pattern.is_match(&branch))
+        {
+            return Ok(policy);
+        }
+    }
+    Ok(Policy::default())
 }
 
 fn policy(repo: &Repo, id: CommitId) -> Result<Option<Policy>, CheckError> {

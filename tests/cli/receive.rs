@@ -137,6 +137,19 @@ fn protected_branches_and_tags_stay() {
     assert_eq!(server.git(&["tag"]).ok().text(), "prices@v1.0.0\n");
 }
 
+/// A server whose `HEAD` names a branch that nobody has is common: `git init --bare` has guessed it.
+#[test]
+fn a_head_that_leads_nowhere_protects_all_the_same() {
+    let env = Env::new();
+    let Places { server, repo } = places(&env);
+    server.git(&["symbolic-ref", "HEAD", "refs/heads/nowhere"]).ok();
+    repo.git(&["tag", "-a", "-m", "one", "prices@v1.0.0"]).ok();
+    repo.git(&["push", "-q", "origin", "prices@v1.0.0"]).ok();
+    says(&repo.git(&["push", "-q", "origin", ":prices@v1.0.0"]).fails_with(1), &["cannot be deleted"]);
+    version(&repo, 2, "26");
+    repo.git(&["push", "-q", "origin", "main:release/1"]).fails_with(1);
+}
+
 #[test]
 fn objects_that_have_not_arrived() {
     let env = Env::new();
