@@ -66,6 +66,18 @@ pub fn is_fast_forward(old: &str, new: &str) -> Result<bool, GitError> {
     Ok(Git::new(["merge-base", "--is-ancestor", old, new]).answer()?.is_some())
 }
 
+/// Whether the way from `new` back along first parents leads to `old`: whether what a push brings was built upon what was there,
+/// and not merged with it the other way round.
+///
+/// # Errors
+/// Git cannot say.
+pub fn is_built_upon(old: &str, new: &str) -> Result<bool, GitError> {
+    let listed = Git::new(["rev-list", "--first-parent", "--parents", new, "--not", old]).output()?;
+    let listed = String::from_utf8_lossy(&listed);
+    // The last line is the first commit after `old`: its name, then those of its parents.
+    Ok(listed.lines().last().is_none_or(|line| line.split(' ').nth(1) == Some(old)))
+}
+
 /// The address of whoever made an annotated tag; none of other objects.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use super::check::version::Version;
 use super::check::{self, CheckError, Question, Report, Scope};
 use super::policy::Policy;
-use crate::git::changes::{Changed, Content};
+use crate::git::changes::{self, Changed, Content, Versions};
 use crate::git::history::CommitId;
 use crate::git::push::{self, Update};
 use crate::git::{GitError, Repo, revision, shown};
@@ -156,6 +156,11 @@ fn check_branch(
     let is_protected = |name: &str| policy.protect.branches.iter().any(|pattern| pattern.is_match(name));
     let known = push::branches()?.into_iter().filter(|(name, _)| is_protected(name)).map(|(_, id)| id);
     let known: Vec<String> = known.collect();
+    if let Some(old) = &update.old
+        && !push::is_built_upon(old, new)?
+    {
+        against_the_tip(repo, policy, (old, new), tags, findings)?;
+    }
     for id in push::new_commits(new, &known)? {
         let version = Version::Commit { name: check::version::short(id), id };
         let changed = version.changed(repo)?;
@@ -173,6 +178,27 @@ fn check_branch(
             findings.refuse(title()?, error.to_string());
         }
         arrived(repo, store, &changed, &title, findings)?;
+    }
+    Ok(())
+}
+
+/// A branch merged into something older has that as its base, commit by commit. What it was before counts then as well.
+fn against_the_tip(
+    repo: &Repo,
+    policy: &Policy,
+    (old, new): (&str, &str),
+    tags: &[(String, CommitId)],
+    findings: &mut Findings,
+) -> Result<(), CheckError> {
+    let Some(id) = revision::commit(new.as_ref())? else { return Ok(()) };
+    let version = Version::Commit { name: check::version::short(id), id };
+    let changed = changes::changed_files(&Versions::Commits(old.into(), new.into()), &[])?;
+    let question =
+        Question { version: &version, policy: Some(policy), base: Some(old.as_ref()), scope: Scope::Changed, tags };
+    let report = check::check(repo, &question, &changed)?;
+    if report.outcome().stops() {
+        let why = format!("against the branch as it was: gates: {}", super::report::summary(&report));
+        findings.refusals.push(Refusal { what: format!("commit {}", push::title(id)?), why, report: Some(report) });
     }
     Ok(())
 }

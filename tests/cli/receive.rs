@@ -137,6 +137,25 @@ fn protected_branches_and_tags_stay() {
     assert_eq!(server.git(&["tag"]).ok().text(), "prices@v1.0.0\n");
 }
 
+/// Merged into an old version, the branch itself is the second parent, and each commit for itself makes nothing worse.
+#[test]
+fn a_merge_the_other_way_round_brings_nothing_old_back() {
+    let env = Env::new();
+    let Places { server, repo } = places(&env);
+    let old = tip(&repo, "main");
+    version(&repo, 2, "20");
+    repo.git(&["push", "-q", "origin", "main"]).ok();
+    let before = tip(&server, "main");
+    repo.git(&["checkout", "-q", "--detach", old.trim()]).ok();
+    repo.git(&["merge", "-q", "-s", "ours", "-m", "back", "main"]).ok();
+    let refused = repo.git(&["push", "-q", "origin", "HEAD:main"]).fails_with(1);
+    says(&refused, &["back: against the branch as it was: gates: 1 failed"]);
+    assert_eq!(tip(&server, "main"), before);
+    repo.git(&["checkout", "-q", "--detach", old.trim()]).ok();
+    repo.git(&["merge", "-q", "--no-ff", "-m", "taken", "main"]).ok();
+    repo.git(&["push", "-q", "origin", "HEAD:main"]).ok();
+}
+
 /// A server whose `HEAD` names a branch that nobody has is common: `git init --bare` has guessed it.
 #[test]
 fn a_head_that_leads_nowhere_protects_all_the_same() {

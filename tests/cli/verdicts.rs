@@ -78,6 +78,9 @@ fn all_three_agree() {
     let repo = env.repo("repo");
     repo.model(&["install", "--local"]).ok();
     repo.git(&["remote", "add", "origin", "../server.git"]).ok();
+    // The server's own branch has no policy: new branches come as they are.
+    repo.git(&["commit", "-q", "--allow-empty", "-m", "nothing"]).ok();
+    repo.git(&["push", "-q", "origin", "main"]).ok();
     let mut source = Source(random(7));
     let (mut passed, mut stopped) = (0, 0);
     for case in 0..CASES {
