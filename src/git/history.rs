@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{BlobId, Git, GitError, Repo};
+use super::{BlobId, Git, GitError, Repo, revision};
 
 pub mod delta;
 pub mod delta_log;
@@ -126,9 +126,11 @@ impl<'r> History<'r> {
 
     /// The commit that `HEAD` is at; `None` before the first one.
     pub fn head(&self) -> Result<Option<CommitId>, GitError> {
-        let mut head = self.gix.head().map_err(|error| GitError::read("`HEAD`", error))?;
-        let id = head.try_peel_to_id().map_err(|error| GitError::read("`HEAD`", error))?;
-        Ok(id.map(|id| CommitId(id.detach())))
+        match self.gix.head().and_then(|mut head| Ok(head.try_peel_to_id()?.map(|id| CommitId(id.detach())))) {
+            Ok(id) => Ok(id),
+            // gix does not know every way in which git keeps refs.
+            Err(_) => revision::commit("HEAD".as_ref()),
+        }
     }
 
     /// What a commit of the index would have as its parents: `HEAD`, and what is being merged.

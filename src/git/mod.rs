@@ -226,6 +226,14 @@ impl Repo {
         self.index_blob_at(path, &[Stage::Unconflicted, Stage::Ours])
     }
 
+    /// The blob that the index has for the regular file at `path`; none for one in conflict, for a link or a submodule.
+    pub fn index_file(&self, path: &[u8]) -> Option<BlobId> {
+        use gix::index::entry::{Mode, Stage};
+        let index = self.gix.index_or_empty().ok()?;
+        let entry = index.entry_by_path_and_stage(path.into(), Stage::Unconflicted)?;
+        [Mode::FILE, Mode::FILE_EXECUTABLE].contains(&entry.mode).then_some(BlobId(entry.id))
+    }
+
     /// The blob that the index has for `path`; none for one in conflict.
     pub fn merged_index_blob(&self, path: &[u8]) -> Option<BlobId> {
         self.index_blob_at(path, &[gix::index::entry::Stage::Unconflicted])

@@ -103,7 +103,7 @@ pub fn tagged(object: &str) -> Result<Option<CommitId>, GitError> {
 /// Git cannot say.
 pub fn title(id: CommitId) -> Result<String, GitError> {
     let text = Git::new(["log", "-1", "--no-show-signature", "--encoding=UTF-8", "--format=%h %s"]).arg(id.to_string());
-    Ok(String::from_utf8_lossy(&text.output()?).trim_end().to_owned())
+    Ok(super::shown(text.output()?.trim_ascii_end()))
 }
 
 #[cfg(test)]

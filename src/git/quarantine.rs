@@ -10,11 +10,12 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
+use super::command::QUARANTINE;
 use super::{GitError, absolute};
 
 /// Lets `gix` see what is in quarantine, if there is one. The folder must live as long.
 pub fn look_into(gix: &mut gix::Repository) -> Result<Option<TempDir>, GitError> {
-    let Some(incoming) = std::env::var_os("GIT_QUARANTINE_PATH") else { return Ok(None) };
+    let Some(incoming) = std::env::var_os(QUARANTINE) else { return Ok(None) };
     let failed = |error| GitError::read("what was pushed", error);
     let own = gix.objects.store_ref().path().to_owned();
     let mut folders = vec![absolute(&PathBuf::from(incoming)), absolute(&own)];

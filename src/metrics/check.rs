@@ -115,7 +115,13 @@ pub fn check(repo: &Repo, question: &Question, changed: &[Changed]) -> Result<Re
     let mut report = Report::default();
     for gate in &policy.gates {
         let models: Vec<&Model> = gate.models.iter().filter_map(|name| policy.model(name)).collect();
-        let asked: Vec<&Model> = models.iter().copied().filter(|model| judge.is_asked(model)).collect();
+        let mut asked: Vec<&Model> = models.iter().copied().filter(|model| judge.is_asked(model)).collect();
+        if let Rule::Metric(MetricRule { base: Base::Better | Base::Both, .. }) = &gate.rule
+            && judge.parents.len() > 1
+        {
+            // What is as it was on this side may be worse than on the other.
+            asked.clone_from(&models);
+        }
         match &gate.rule {
             Rule::Metric(rule) => {
                 for model in asked {
@@ -173,6 +179,7 @@ impl Judge<'_> {
                 .into_iter()
                 .chain(bases.iter().map(|base| &base.metrics))
                 .all(|metrics| matches!(metrics, Metrics::Absent(_)))
+            && !self.question.version.has_file(|path| model.has_weights(path))?
         {
             return Ok(Verdict::unborn(&model.name, rule));
         }
@@ -188,7 +195,14 @@ impl Judge<'_> {
         Ok(match &rule.base {
             Base::Head => self.parents.iter().take(1).cloned().collect(),
             Base::Better | Base::Both => self.parents.clone(),
-            Base::Revision(revision) => vec![named(&OsString::from(revision), Some(line))?],
+            Base::Revision(name) => {
+                // To git a tag of that name would come first, and whoever may push one could choose what is compared with.
+                let branch = OsString::from(format!("refs/heads/{name}"));
+                match revision::commit(&branch)? {
+                    Some(id) => vec![(name.clone(), id)],
+                    None => vec![named(&OsString::from(name), Some(line))?],
+                }
+            }
         })
     }
 

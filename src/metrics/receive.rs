@@ -96,6 +96,7 @@ fn tags(updates: &[Update]) -> Result<Vec<(String, CommitId)>, GitError> {
     let mut tags = Vec::new();
     for update in updates {
         if let (Some(tag), Some(new)) = (update.tag(), &update.new)
+            && push::tagger(new)?.is_some()
             && let Some(commit) = push::tagged(new)?
         {
             tags.push((tag.to_owned(), commit));
@@ -152,10 +153,12 @@ fn check_branch(
         findings.refuse(branch, "it is protected: its history cannot be rewritten; pull, and push what is new");
         return Ok(());
     }
-    // What other branches have was not checked, unless they are protected too.
-    let is_protected = |name: &str| policy.protect.branches.iter().any(|pattern| pattern.is_match(name));
-    let known = push::branches()?.into_iter().filter(|(name, _)| is_protected(name)).map(|(_, id)| id);
-    let known: Vec<String> = known.collect();
+    // What other branches have was judged by policies of their own, or by none.
+    let known = match &update.old {
+        Some(old) => Some(old.clone()),
+        None => revision::commit("HEAD".as_ref())?.map(|id| id.to_string()),
+    };
+    let known: Vec<String> = known.into_iter().collect();
     if let Some(old) = &update.old
         && !push::is_built_upon(old, new)?
     {

@@ -213,6 +213,37 @@ fn a_merge_that_makes_the_model_worse_is_refused() {
 }
 
 #[test]
+fn only_a_file_has_metrics() {
+    let env = Env::new();
+    let repo = gated(&env);
+    std::fs::remove_file(repo.path("metrics.json")).expect("removed");
+    std::os::unix::fs::symlink("{\"test\": {\"mse\": 1}}", repo.path("metrics.json")).expect("a link");
+    repo.git(&["add", "-A"]).ok();
+    says(&repo.model(&["check"]).fails_with(2), &["not judged: there is no `metrics.json` in the index"]);
+    repo.git(&["commit", "-q", "-m", "x"]).fails_with(1);
+    // Without metrics, weights that are there are no model that is still to come.
+    repo.git(&["rm", "-q", "-f", "metrics.json"]).ok();
+    repo.git(&["commit", "-q", "-m", "x", "--no-verify"]).ok();
+    says(&repo.model(&["check"]).fails_with(2), &["not judged"]);
+    repo.model(&["check", "HEAD"]).fails_with(2);
+}
+
+/// What was kept is as it was on this side, and worse than on the other.
+#[test]
+fn a_merge_that_keeps_the_worse_side_is_held_against_the_better() {
+    let env = Env::new();
+    let repo = gated(&env);
+    repo.write(".gitmodel.toml", POLICY.replace("regression", "base = \"better\"\nregression").as_bytes());
+    repo.commit("better");
+    repo.git(&["checkout", "-q", "-b", "good"]).ok();
+    version(&repo, 2, "20");
+    repo.git(&["commit", "-q", "-m", "good"]).ok();
+    repo.git(&["checkout", "-q", "main"]).ok();
+    repo.git(&["merge", "-q", "--no-commit", "-s", "ours", "good"]).ok();
+    says(&repo.git(&["commit", "-q", "-m", "kept"]).fails_with(1), &["≤ 20.4 failed"]);
+}
+
+#[test]
 fn weights_without_new_metrics_are_mentioned_and_refused_where_they_must_be_fresh() {
     let env = Env::new();
     let repo = gated(&env);

@@ -156,6 +156,67 @@ fn a_merge_the_other_way_round_brings_nothing_old_back() {
     repo.git(&["push", "-q", "origin", "HEAD:main"]).ok();
 }
 
+/// What another protected branch has was judged by that one's policy, or by none.
+#[test]
+fn a_branch_that_dropped_its_policy_lets_nothing_into_another() {
+    let env = Env::new();
+    let Places { server, repo } = places(&env);
+    let before = tip(&server, "main");
+    repo.git(&["rm", "-q", ".gitmodel.toml"]).ok();
+    repo.git(&["commit", "-q", "-m", "no policy"]).ok();
+    repo.git(&["push", "-q", "origin", "main:release/1"]).ok();
+    version(&repo, 2, "99");
+    repo.git(&["push", "-q", "origin", "main:release/1"]).ok();
+    says(&repo.git(&["push", "-q", "origin", "main"]).fails_with(1), &["error of 99: gates: 1 failed"]);
+    assert_eq!(tip(&server, "main"), before);
+}
+
+/// Replacements of objects are pushed like any ref, and git follows them unless it is told not to.
+#[test]
+fn replaced_objects_hide_nothing() {
+    let env = Env::new();
+    let Places { server, repo } = places(&env);
+    let before = tip(&server, "main");
+    version(&repo, 2, "99");
+    let bad = tip(&repo, "main");
+    repo.git(&["push", "-q", "origin", "main:topic"]).ok();
+    let tree = format!("{}^{{tree}}", before.trim());
+    let made = repo.git(&["commit-tree", "-m", "replaced", "-p", bad.trim(), &tree]).ok();
+    let replaced = format!("{}:refs/replace/{}", made.text().trim(), before.trim());
+    repo.git(&["push", "-q", "origin", &replaced]).ok();
+    says(&repo.git(&["push", "-q", "origin", "main"]).fails_with(1), &["error of 99: gates: 1 failed"]);
+    assert_eq!(tip(&server, "main"), before);
+}
+
+#[test]
+fn a_tag_does_not_stand_for_the_branch_that_a_gate_names() {
+    let env = Env::new();
+    let Places { server, repo } = places(&env);
+    repo.write(".gitmodel.toml", POLICY.replace("max = 30", "base = \"main\"\ngoal = \"minimize\"").as_bytes());
+    repo.commit("main is the base");
+    repo.git(&["push", "-q", "origin", "main"]).ok();
+    let before = tip(&server, "main");
+    version(&repo, 2, "29");
+    repo.git(&["push", "-q", "origin", "HEAD:refs/tags/main"]).ok();
+    says(&repo.git(&["push", "-q", "origin", "HEAD:refs/heads/main"]).fails_with(1), &["gates: 1 failed"]);
+    assert_eq!(tip(&server, "refs/heads/main"), before);
+}
+
+#[test]
+fn what_cannot_be_judged_does_not_go_in() {
+    let env = Env::new();
+    let Places { server, repo } = places(&env);
+    let before = tip(&server, "main");
+    version(&repo, 2, "99");
+    server.write("model", b"no folder");
+    repo.git(&["push", "-q", "origin", "main"]).fails_with(1);
+    std::fs::remove_file(server.path("model")).expect("removed");
+    let mut push = repo.git_command(&["push", "-q", "origin", "main"]);
+    push.env("TMPDIR", "/nonexistent");
+    env.run(push).fails_with(1);
+    assert_eq!(tip(&server, "main"), before);
+}
+
 /// A server whose `HEAD` names a branch that nobody has is common: `git init --bare` has guessed it.
 #[test]
 fn a_head_that_leads_nowhere_protects_all_the_same() {

@@ -1,6 +1,7 @@
 //! `git-model hook NAME`: what our hooks run before they hand on to the user's own.
 
 use std::ffi::OsString;
+use std::io::Read;
 
 use crate::config::SmudgeMode;
 use crate::error::{Error, Result};
@@ -35,7 +36,12 @@ pub struct Args {
 /// A hook after the fact never fails: whatever cannot be done now is done when the filter ends. One before a commit does
 /// if the commit would hide something.
 pub fn run(args: Args, ui: &Ui) -> Result {
-    let Ok(context) = crate::cli::context() else { return Ok(()) };
+    let context = match crate::cli::context() {
+        Ok(context) => context,
+        // What cannot be judged does not go in.
+        Err(error) if args.name.starts_with("pre-") => return Err(error),
+        Err(_) => return Ok(()),
+    };
     match args.name.as_str() {
         "post-checkout" | "post-merge" => {
             let mut report = recover::recover(&context, recover::Scope::All, ui);
@@ -100,7 +106,9 @@ fn nothing_open(context: &Context) -> Result {
 
 /// What a push brings to protected branches and tags is judged; git relays what is said to whoever pushes.
 fn receive(context: &Context, ui: &Ui) -> Result {
-    let input = std::io::read_to_string(std::io::stdin().lock())?;
+    let mut input = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut input)?;
+    let input = String::from_utf8_lossy(&input);
     let user = receive::USER_VARIABLES.iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
     let updates = push::updates(&input);
     let findings = receive::check(&context.repo, &context.store, &updates, user.as_deref())?;

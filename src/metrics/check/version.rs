@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use crate::git::changes::{self, Changed, Versions};
 use crate::git::history::{CommitId, History};
-use crate::git::{BlobId, GitError, Repo, is_amending, merging, revision};
+use crate::git::{BlobId, Git, GitError, Repo, is_amending, merging, revision};
 
 /// The index, or a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +36,24 @@ impl Version {
     /// What git cannot say.
     pub fn blob(&self, repo: &Repo, path: &str) -> Result<Option<BlobId>, GitError> {
         match self {
-            Self::Index => Ok(repo.index_blob(path.as_bytes())),
+            Self::Index => Ok(repo.index_file(path.as_bytes())),
             Self::Commit { id, .. } => History::new(repo)?.blob_at(*id, path.as_bytes()),
         }
+    }
+
+    /// Whether it has a file with such a path.
+    ///
+    /// # Errors
+    /// What git cannot say.
+    pub fn has_file(&self, is_meant: impl Fn(&str) -> bool) -> Result<bool, GitError> {
+        let listing = match self {
+            Self::Index => Git::new(["ls-files", "-z", "--full-name", ":/"]),
+            Self::Commit { id, .. } => {
+                Git::new(["ls-tree", "-r", "-z", "--name-only", "--full-tree"]).arg(id.to_string())
+            }
+        };
+        let listing = listing.output()?;
+        Ok(listing.split(|&byte| byte == 0).any(|path| is_meant(&String::from_utf8_lossy(path))))
     }
 
     /// That there is no such file.
