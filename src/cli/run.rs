@@ -186,6 +186,9 @@ impl From<RunError> for Error {
             RunError::NothingToMerge(_) => failure.hint("make one for the run with `--branch exp/NAME`"),
             RunError::Unborn => failure.hint("commit something first: `git commit --allow-empty -m start`"),
             RunError::Dirty => failure.hint("`git commit -a` or `git stash` puts them away"),
+            RunError::Moved { .. } => failure.with_kind(Kind::Failed).hint(
+                "`git status` and `git log` tell what it has left; leave switching and committing to `git model run`",
+            ),
             RunError::Unfinished(_) => {
                 failure.hint("`git status` tells how to end it; `--no-commit` only notes the run")
             }

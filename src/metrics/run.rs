@@ -108,6 +108,14 @@ pub enum RunError {
     /// Changes that would end up on the branch.
     #[error("tracked files have changes that are not committed")]
     Dirty,
+    /// The command has switched to something else, or committed by itself: nothing would come where it should.
+    #[error("the command has moved `HEAD` from {from} to {to}, so the run commits nothing; it is noted")]
+    Moved {
+        /// Where it was.
+        from: String,
+        /// Where it is.
+        to: String,
+    },
     /// Git is in the middle of something.
     #[error("{0}, and a run commits")]
     Unfinished(&'static str),
@@ -251,11 +259,21 @@ impl<'r> Run<'r> {
         let written = self.files.written(&before.stamps);
         record.metrics = self.files.values(&written, self.steps.progress);
         let aborted = ended.aborted.or_else(|| signals.take());
+        let expected = Head { branch: record.branch.clone(), commit: self.head.commit };
+        let now = Head::now(self.repo)?;
+        if now != expected && aborted.is_none() && ended.code == Some(0) && !self.request.no_commit {
+            record.weights.after = self.files.weights(self.steps.progress)?;
+            record.status = Status::Refused;
+            self.note(now.commit, &record)?;
+            return Err(RunError::Moved { from: expected.to_string(), to: now.to_string() });
+        }
         if aborted.is_some() || ended.code != Some(0) {
             record.status = if aborted.is_some() { Status::Aborted } else { Status::Failed };
             let code = Ended { aborted, ..ended }.exit_code();
             self.note(self.head.commit, &record)?;
-            self.leave_empty_branch()?;
+            if now.branch == expected.branch {
+                self.leave_empty_branch()?;
+            }
             return Ok(Done { record, commit: None, merge: None, code });
         }
         for path in self.files.metrics().difference(&written) {

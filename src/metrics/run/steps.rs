@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::git::history::{CommitId, History};
 use crate::git::install::quote;
 use crate::git::{Git, GitError, Repo, merging, revision};
+use crate::metrics::check::version::short;
 use crate::progress::Progress;
 
 /// Where `HEAD` is.
@@ -15,6 +16,16 @@ pub struct Head {
     pub branch: Option<String>,
     /// The commit; none before the first one.
     pub commit: Option<CommitId>,
+}
+
+impl std::fmt::Display for Head {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let commit = self.commit.map_or_else(|| "no commit".to_owned(), short);
+        match &self.branch {
+            Some(branch) => write!(f, "`{branch}` at {commit}"),
+            None => write!(f, "no branch at {commit}"),
+        }
+    }
 }
 
 impl Head {

@@ -56,6 +56,29 @@ fn a_failing_run_leaves_no_branch() {
     assert_eq!(repo.git(&["log", "-1", "--format=%s", "exp/1"]).ok().text(), "mine\n");
 }
 
+/// Committed where `HEAD` happens to be, a run would come to the wrong branch, or to none.
+#[test]
+fn a_command_that_moves_head_is_not_committed() {
+    let env = Env::bare();
+    let repo = trained(&env);
+    let start = head(&repo);
+    for (at, moves) in
+        ["git switch -q main", "git checkout -q --detach", "git commit -q --allow-empty -m mine"].iter().enumerate()
+    {
+        let name = format!("exp/{at}");
+        let script = format!("{moves} && echo '{{\"lr\": {at}}}' >params.json");
+        let options = ["run", "--branch", &name, "--merge-if-better", "main", "--", "sh", "-c", &script];
+        let refused = repo.model(&options).fails_with(1);
+        let expected = format!("the command has moved `HEAD` from `{name}` at ");
+        assert!(refused.stderr.contains(&expected), "{}", refused.stderr);
+        assert_eq!(repo.git(&["rev-parse", "main"]).ok().text().trim(), start.trim());
+        // What it has left is there.
+        assert!(String::from_utf8_lossy(&repo.read("params.json")).contains(&format!("{at}")));
+        repo.git(&["checkout", "-q", "-f", "main"]).ok();
+    }
+    assert_eq!(repo.git(&["log", "-1", "--format=%s", "exp/2"]).ok().text(), "mine\n");
+}
+
 #[test]
 fn on_a_detached_head() {
     let env = Env::bare();
