@@ -267,14 +267,23 @@ impl Repo {
 
     /// A blob's length, without reading all of it.
     pub fn blob_len(&self, id: BlobId) -> Result<u64, GitError> {
-        let header = self.gix.find_header(id.0).map_err(|error| GitError::read(format!("blob {id}"), error))?;
-        Ok(header.size())
+        match self.gix.find_header(id.0) {
+            Ok(header) => Ok(header.size()),
+            Err(error) => {
+                let len = by_git(["cat-file", "-s"], id, &error)?;
+                String::from_utf8_lossy(len.trim_ascii())
+                    .parse()
+                    .map_err(|_| GitError::read(format!("blob {id}"), error))
+            }
+        }
     }
 
     /// A blob's content.
     pub fn blob(&self, id: BlobId) -> Result<Vec<u8>, GitError> {
-        let mut blob = self.gix.find_blob(id.0).map_err(|error| GitError::read(format!("blob {id}"), error))?;
-        Ok(blob.take_data())
+        match self.gix.find_blob(id.0) {
+            Ok(mut blob) => Ok(blob.take_data()),
+            Err(error) => by_git(["cat-file", "blob"], id, &error),
+        }
     }
 
     /// The name that git gives to a blob of these bytes.
@@ -283,6 +292,11 @@ impl Repo {
             .map(BlobId)
             .map_err(|error| GitError::read("a blob's hash", error))
     }
+}
+
+/// What gix cannot read, git may fetch: in a partial clone blobs come when they are asked for.
+fn by_git(question: [&str; 2], id: BlobId, error: &dyn std::fmt::Display) -> Result<Vec<u8>, GitError> {
+    Git::new(question).arg(id.to_string()).output().map_err(|_| GitError::read(format!("blob {id}"), error))
 }
 
 fn work_dir_of(gix: &gix::Repository) -> Option<PathBuf> {

@@ -10,6 +10,9 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
+use crate::params::Syntax;
+use crate::params::load::{LoadError, load};
+
 /// A larger file is not one of metrics.
 pub const BYTES_MAX: u64 = 16 << 20;
 /// Before a number's text.
@@ -66,6 +69,10 @@ impl Document {
             let what = what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what).to_owned();
             DocumentError::Json { line, what }
         })?;
+        // Of two values under one key, the reader above takes the last and drops the other.
+        if let Err(LoadError { line, why }) = load(Syntax::Json, text.as_bytes()) {
+            return Err(DocumentError::Json { line: line.unwrap_or(1), what: why });
+        }
         match root {
             Value::Object(_) => {}
             other => return Err(DocumentError::NoObject(kind(&other))),

@@ -145,6 +145,9 @@ pub fn train(request: &Request, progress: &dyn Progress) -> Result<Report, Train
         fitted,
     };
     report.params = params.write(&options)?;
+    if report.params.is_none() {
+        progress.warn("the settings were not written down: there is a `params.json`, and `--params` does not name it");
+    }
     report.size = files::write(request, &report, progress)?;
     Ok(report)
 }

@@ -98,6 +98,9 @@ pub fn set(syntax: Syntax, bytes: &[u8], path: &str, value: &str, how: As) -> Re
     if !matches!(old, Tree::Map(_)) {
         return Err(EditError::Unsafe("it is no map of keys and values"));
     }
+    if syntax == Syntax::Yaml && !bytes.ends_with(b"\n") && has_block_text(bytes) {
+        return Err(EditError::Unsafe("its last line has no end, and may be part of a text of several lines"));
+    }
     let (edited, keys, tree) = match source(syntax, bytes, &old)? {
         Some((source, form)) => {
             let (text, keys, tree) = edit(syntax, &source, path, value, how)?;
@@ -116,6 +119,15 @@ pub fn set(syntax: Syntax, bytes: &[u8], path: &str, value: &str, how: As) -> Re
         Ok(found) if is_same(&found, &expected) => Ok(edited),
         _ => Err(EditError::Unsafe(CHANGED)),
     }
+}
+
+/// Whether some line ends as one does that begins a text of several lines (`key: |`), whose line ends are part of it.
+fn has_block_text(bytes: &[u8]) -> bool {
+    let lines = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let is_header = |line: &[u8]| {
+        line.iter().rev().find(|byte| !b"+-0123456789".contains(byte)).is_some_and(|byte| b"|>".contains(byte))
+    };
+    lines.into_iter().any(is_header)
 }
 
 /// All numbers that stand under keys, by their dotted paths, as they are written: no digit is lost, unlike in a float. None

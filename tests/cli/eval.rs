@@ -194,3 +194,16 @@ fn what_cannot_be_evaluated_is_told() {
     assert_eq!(repo.read("taken.json"), b"{\"test\": 3}");
     assert!(!repo.path("metrics.yaml").exists());
 }
+
+/// The reader of JSON would drop the first of two.
+#[test]
+fn a_key_that_stands_there_twice_is_not_dropped() {
+    let env = Env::new();
+    let repo = repo(&env);
+    repo.write("p.csv", b"1\n2\n3\n");
+    repo.write("m.json", b"{\"a\": 1, \"a\": 2}");
+    let refused = repo.model(&["eval", "p.csv", "p.csv", "--task", "regression", "-o", "m.json"]);
+    assert_ne!(refused.code, Some(0));
+    assert!(refused.stderr.contains("the key `a` stands there twice"), "{}", refused.stderr);
+    assert_eq!(repo.read("m.json"), b"{\"a\": 1, \"a\": 2}");
+}

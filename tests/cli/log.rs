@@ -137,3 +137,17 @@ fn says_what_is_lacking() {
     assert!(repo.model(&["log"]).fails_with(1).stderr.contains("there are no models"));
     assert!(repo.model(&["log", "nowhere"]).fails_with(1).stderr.contains("no such revision or file: `nowhere`"));
 }
+
+/// Git fetches blobs when they are asked for.
+#[test]
+fn in_a_partial_clone() {
+    let env = Env::new();
+    let repo = repo(&env);
+    repo.git(&["config", "uploadpack.allowFilter", "true"]).ok();
+    let from = format!("file://{}", repo.dir.display());
+    repo.git(&["clone", "-q", "--no-checkout", "--filter=blob:none", &from, "../partial"]).ok();
+    let partial = env.at("partial");
+    partial.git(&["reset", "-q"]).ok();
+    let lines = |repo: &Repo<'_>| repo.model(&["log"]).ok().text().lines().count();
+    assert_eq!(lines(&partial), lines(&repo));
+}

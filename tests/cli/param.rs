@@ -153,3 +153,17 @@ fn the_policy_names_the_file() {
     repo.model(&["param", "set", "x=3", "--model", "a"]).ok();
     assert_eq!(repo.read("a/p.json"), b"{\"x\": 3}");
 }
+
+/// The end of the last line is part of what the text says.
+#[test]
+fn a_text_at_the_end_of_the_file_stays_what_it_is() {
+    let env = Env::new();
+    let repo = env.repo("repo");
+    repo.write("params.yaml", b"note: |\n  x");
+    let refused = repo.model(&["param", "set", "lr=2"]).fails_with(1);
+    assert!(refused.stderr.contains("its last line has no end"), "{}", refused.stderr);
+    assert_eq!(repo.read("params.yaml"), b"note: |\n  x");
+    repo.write("params.yaml", b"note: |\n  x\n");
+    repo.model(&["param", "set", "lr=2"]).ok();
+    assert_eq!(repo.read("params.yaml"), b"note: |\n  x\nlr: 2\n");
+}
