@@ -1,12 +1,13 @@
 //! Our hooks, beside those of others.
 //!
 //! Git from 2.54 on runs hooks that stand in its configuration, before the one in the hooks folder: there, two settings
-//! per hook are all. For older versions a small shell script takes the hook's place, does our part and hands on to the
-//! hook that was there before, kept as `<event>.git-model-previous`. Where another tool rules the hooks
+//! per hook are all. For older versions a small shell script takes the hook's place, does our part and calls the hook that was
+//! there before, kept as `<event>.git-model-previous`; where ours judges what is to be committed, that one comes first. Where another tool rules the hooks
 //! (`core.hooksPath`, husky, lefthook, pre-commit, overcommit), nothing is written: the caller gets the lines to add.
 //!
 //! **Limitations.** A hook that tells its event from its own file name sees the kept name after installation on an older
-//! git. A new hook that another tool puts over our script is left alone, and so is what it replaced.
+//! git. A new hook that another tool puts over our script is left alone. From git 2.54 on ours always comes first. Lines that
+//! a user adds to our script go with it.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
