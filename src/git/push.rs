@@ -89,14 +89,6 @@ pub fn tagger(object: &str) -> Result<Option<String>, GitError> {
     Ok(line.and_then(|line| Some(line.split_once('<')?.1.split_once('>')?.0.to_owned())))
 }
 
-/// The commit that a pushed tag leads to.
-///
-/// # Errors
-/// Git cannot say.
-pub fn tagged(object: &str) -> Result<Option<CommitId>, GitError> {
-    super::revision::commit(object.as_ref())
-}
-
 /// A commit for people: its short name and the first line of its message.
 ///
 /// # Errors

@@ -116,7 +116,7 @@ pub fn check(repo: &Repo, question: &Question, changed: &[Changed]) -> Result<Re
     for gate in &policy.gates {
         let models: Vec<&Model> = gate.models.iter().filter_map(|name| policy.model(name)).collect();
         let mut asked: Vec<&Model> = models.iter().copied().filter(|model| judge.is_asked(model)).collect();
-        if let Rule::Metric(MetricRule { base: Base::Better | Base::Both, .. }) = &gate.rule
+        if let Rule::Metric(MetricRule { base: Base::Better, .. }) = &gate.rule
             && judge.parents.len() > 1
         {
             // What is as it was on this side may be worse than on the other.
@@ -194,7 +194,7 @@ impl Judge<'_> {
         }
         Ok(match &rule.base {
             Base::Head => self.parents.iter().take(1).cloned().collect(),
-            Base::Better | Base::Both => self.parents.clone(),
+            Base::Better => self.parents.clone(),
             Base::Revision(name) => {
                 // To git a tag of that name would come first, and whoever may push one could choose what is compared with.
                 let branch = OsString::from(format!("refs/heads/{name}"));

@@ -2,7 +2,7 @@
 //!
 //! The commit hooks, `git model check` and a server that receives a push all come here, so they cannot disagree.
 
-use super::policy::{Amount, Base, Goal, MetricRule, OnMissing};
+use super::policy::{Amount, Goal, MetricRule, OnMissing};
 use crate::params::load::Tree;
 
 /// Sums of the rounding of decimal numbers that a limit lets through, in parts of the limit.
@@ -98,14 +98,14 @@ impl Verdict {
     }
 }
 
-/// Judges one gate. `bases` are the versions that [`Base`] means: none for the first commit of all.
+/// Judges one gate. `bases` are the versions that the rule's base means: none for the first commit of all.
 pub fn judge(model: &str, rule: &MetricRule, now: &Metrics, freshness: &Freshness, bases: &[Baseline]) -> Verdict {
     let mut verdict = Verdict {
         model: model.to_owned(),
         metric: rule.metric.clone(),
         base: None,
         now: None,
-        limit: absolute_limit(rule),
+        limit: limit(rule, None),
         outcome: Outcome::Passed,
         why: None,
     };
@@ -121,7 +121,7 @@ pub fn judge(model: &str, rule: &MetricRule, now: &Metrics, freshness: &Freshnes
         }
         Ok(None) => {}
         Err(why) => {
-            verdict.limit = absolute_limit(rule);
+            verdict.limit = limit(rule, None);
             verdict.why = Some(why);
         }
     }
@@ -192,12 +192,9 @@ fn missing(tree: &Tree, metric: &str) -> String {
     }
 }
 
-/// The base to compare with: where there are several, the one that asks most, or for [`Base::Better`] the best.
+/// The base to compare with: where there are several, the best, which asks most.
 /// A base without this metric asks nothing; the metric is new.
 fn base(rule: &MetricRule, bases: &[Baseline]) -> Result<Option<(String, f64)>, String> {
-    if rule.regression.is_none() && rule.base == Base::Head && bases.is_empty() {
-        return Ok(None);
-    }
     let mut found: Option<(String, f64)> = None;
     let mut unreadable = None;
     for base in bases {
@@ -238,10 +235,6 @@ fn holds(rule: &MetricRule, value: f64, base: Option<f64>) -> bool {
     let (min, max) = bounds(rule, base);
     let slack = |limit: f64| limit.abs() * ROUNDING;
     min.is_none_or(|min| value >= min - slack(min)) && max.is_none_or(|max| value <= max + slack(max))
-}
-
-fn absolute_limit(rule: &MetricRule) -> String {
-    limit(rule, None)
 }
 
 fn limit(rule: &MetricRule, base: Option<f64>) -> String {

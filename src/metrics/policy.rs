@@ -137,8 +137,6 @@ pub enum Base {
     Head,
     /// In a merge the better parent, else the commit before.
     Better,
-    /// In a merge each parent, else the commit before.
-    Both,
     /// A branch, a tag or another revision.
     Revision(String),
 }

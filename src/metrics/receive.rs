@@ -97,7 +97,7 @@ fn tags(updates: &[Update]) -> Result<Vec<(String, CommitId)>, GitError> {
     for update in updates {
         if let (Some(tag), Some(new)) = (update.tag(), &update.new)
             && push::tagger(new)?.is_some()
-            && let Some(commit) = push::tagged(new)?
+            && let Some(commit) = revision::commit(new.as_ref())?
         {
             tags.push((tag.to_owned(), commit));
         }

@@ -202,6 +202,24 @@ fn a_tag_does_not_stand_for_the_branch_that_a_gate_names() {
     assert_eq!(tip(&server, "refs/heads/main"), before);
 }
 
+/// A version is an annotated tag, whether it is there already or comes with the push.
+#[test]
+fn a_version_that_comes_along_counts_if_it_is_annotated() {
+    let env = Env::new();
+    let Places { server, repo } = places(&env);
+    let policy = format!("{POLICY}\n[model.other]\n[[gate]]\nmodel = \"prices\"\nrequires = \"other@>=1.0\"\n");
+    repo.write(".gitmodel.toml", policy.as_bytes());
+    repo.git(&["commit", "-q", "-a", "-m", "other"]).ok();
+    repo.git(&["push", "-q", "origin", "main"]).ok();
+    version(&repo, 2, "24");
+    repo.git(&["tag", "other@v1.0.0"]).ok();
+    let refused = repo.git(&["push", "-q", "--atomic", "origin", "main", "other@v1.0.0"]).fails_with(1);
+    says(&refused, &["this history has no version of other"]);
+    repo.git(&["tag", "-f", "-a", "-m", "x", "other@v1.0.0"]).ok();
+    repo.git(&["push", "-q", "--atomic", "origin", "main", "other@v1.0.0"]).ok();
+    assert_eq!(tip(&server, "main"), tip(&repo, "main"));
+}
+
 #[test]
 fn what_cannot_be_judged_does_not_go_in() {
     let env = Env::new();

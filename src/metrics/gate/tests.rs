@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::metrics::policy::Base;
 
 fn rule(goal: Goal, min: Option<f64>, max: Option<f64>, regression: Option<Amount>) -> MetricRule {
     let metric = "test.mse".to_owned();

@@ -149,8 +149,8 @@ fn metric_rule(keys: &Keys, metric: String, policy: &Policy, models: &[String]) 
     let words = [("fail", OnMissing::Fail), ("warn", OnMissing::Warn), ("skip", OnMissing::Skip)];
     let base = match keys.string("base")?.as_deref() {
         None | Some("HEAD") => Base::Head,
-        Some("better") => Base::Better,
-        Some("both") => Base::Both,
+        // What is good enough for the better parent is so for both.
+        Some("better" | "both") => Base::Better,
         Some(revision)
             if revision.is_empty() || revision.starts_with('-') || revision.contains(char::is_whitespace) =>
         {
