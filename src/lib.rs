@@ -12,6 +12,8 @@
 //! - [`store`]: objects, packs, index, codecs, collection and checks.
 //! - [`registry`]: versions and stages of models, as tags.
 //! - [`version`]: which commit changed what.
+//! - [`deploy`]: from a commit to a running model.
+//! - [`server`]: a model behind HTTP.
 //! - [`git`]: everything that talks to git: config, index, filter protocol, processes.
 //! - [`doctor`]: what is wrong, and the command that mends it.
 //! - [`demo`]: the main job, shown on a small model.
@@ -21,6 +23,7 @@ pub mod atomic_file;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod deploy;
 pub mod diff;
 pub mod doctor;
 pub mod error;
@@ -34,6 +37,7 @@ pub mod parallel;
 pub mod params;
 pub mod progress;
 pub mod registry;
+pub mod server;
 pub mod store;
 pub mod sync;
 pub mod tensor;

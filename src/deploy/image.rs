@@ -1,0 +1,1 @@
+//! A commit to a container image.

@@ -1,0 +1,3 @@
+//! What answers over HTTP: a model that is served.
+
+pub mod serving;
