@@ -1,1 +1,213 @@
 //! Processes that outlive the command that started them.
+//!
+//! Such a process is known by its number and the moment it began, since numbers are given again. It has nothing of its
+//! starter's streams: whoever waits for the end of a pipe of ours, as git does, must not wait for a server.
+//!
+//! **Limitations.** Linux only, by `/proc`. The moment counts from the last boot, and the number within this namespace of
+//! processes: a [`Process`] that was noted in another container means nothing here. A descriptor above 9 that was handed to
+//! us without close-on-exec is inherited, since nothing safe closes it.
+
+mod listener;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::net::{IpAddr, TcpListener};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
+
+pub use listener::listener;
+
+/// So often it is looked whether a process has ended.
+const LOOK: Duration = Duration::from_millis(10);
+/// How long the system may take to end a process that was killed.
+const KILL_MAX: Duration = Duration::from_secs(10);
+/// The last descriptor that `sh` can name (POSIX.1-2017, XCU 2.7).
+const SHELL_DESCRIPTOR_MAX: u32 = 9;
+
+/// A process, told apart from a later one with the same number by when it began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its number.
+    pub pid: i32,
+    /// When it began, in clock ticks after the machine's start: field 22 of `/proc/PID/stat`, see proc(5).
+    pub started: u64,
+}
+
+/// Starts a program in `cwd` that goes on when we have ended. Its standard input is empty, what it prints is appended to
+/// the file `log`; `env` is added to our environment. It stays in our session: a program that must survive the terminal
+/// leaves it by itself.
+///
+/// # Errors
+/// A program that cannot be started, a log that cannot be written.
+pub fn start(
+    program: &Path,
+    args: &[OsString],
+    env: &[(String, OsString)],
+    cwd: &Path,
+    log: &Path,
+) -> io::Result<Process> {
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(log)?;
+    let mut child = command(program)?
+        .args(args)
+        .envs(env.iter().map(|(name, value)| (name, value)))
+        .current_dir(cwd)
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file)
+        .spawn()?;
+    let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+    // Until somebody waits for it, it is there, even if it has ended.
+    let process = Process { pid, started: Stat::read(pid)?.started };
+    // As long as we live its end must be noticed, else it stays as a zombie; after us, init does that.
+    let waiting = std::thread::Builder::new().name(format!("wait {pid}")).spawn(move || child.wait());
+    drop(waiting);
+    Ok(process)
+}
+
+/// `program`, or a shell that closes what we have been handed and then becomes it.
+fn command(program: &Path) -> io::Result<Command> {
+    let leaks = leaks();
+    if leaks.is_empty() {
+        return Ok(Command::new(program));
+    }
+    // The shell would say so in the log only.
+    if program.components().count() > 1 && program.metadata()?.permissions().mode() & 0o111 == 0 {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let closed: String = leaks.iter().map(|descriptor| format!(" {descriptor}>&-")).collect();
+    let mut command = Command::new("sh");
+    command.args([OsStr::new("-c"), OsStr::new(&format!("exec \"$0\" \"$@\"{closed}"))]).arg(program);
+    Ok(command)
+}
+
+/// The descriptors that a child would inherit, beside its three streams: make and test runners hand such on.
+fn leaks() -> Vec<u32> {
+    let is_inherited = |descriptor: &u32| {
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).unwrap_or_default();
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+        flags.is_some_and(|flags| flags & rustix::fs::OFlags::CLOEXEC.bits() == 0)
+    };
+    (3..=SHELL_DESCRIPTOR_MAX).filter(is_inherited).collect()
+}
+
+impl Process {
+    /// This process.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn current() -> io::Result<Self> {
+        let pid = i32::try_from(std::process::id()).map_err(io::Error::other)?;
+        Ok(Self { pid, started: Stat::read(pid)?.started })
+    }
+
+    /// Whether it runs. One that has ended and that nobody has waited for yet does not.
+    pub fn is_running(&self) -> bool {
+        Stat::read(self.pid).is_ok_and(|stat| stat.started == self.started && !stat.has_ended)
+    }
+
+    /// Sends a signal; never to another process that has its number now.
+    ///
+    /// # Errors
+    /// `ESRCH` if it runs no more, `EPERM` if it is another user's.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        let gone = || io::Error::from(Errno::SRCH);
+        let pid = Pid::from_raw(self.pid).filter(|_| self.pid > 0).ok_or_else(gone)?;
+        let opened = pidfd_open(pid, PidfdFlags::empty());
+        // What was opened stays the process that is looked at now.
+        if !self.is_running() {
+            return Err(gone());
+        }
+        match opened {
+            Ok(process) => Ok(pidfd_send_signal(process, signal)?),
+            // Linux before 5.3, and sandboxes.
+            Err(Errno::NOSYS | Errno::PERM) => Ok(kill_process(pid, signal)?),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks it to end (SIGTERM), and kills it if it has not after `grace`. Whether it ended by itself in time.
+    ///
+    /// # Errors
+    /// Another user's process, or one that the system does not end.
+    pub fn stop(&self, grace: Duration) -> io::Result<bool> {
+        if self.is_told(Signal::TERM)? && !self.ends_within(grace) && self.is_told(Signal::KILL)? {
+            if self.ends_within(KILL_MAX) {
+                return Ok(false);
+            }
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("process {} cannot be killed", self.pid)));
+        }
+        Ok(true)
+    }
+
+    /// Whether it was still there to get the signal.
+    fn is_told(&self, signal: Signal) -> io::Result<bool> {
+        match self.signal(signal) {
+            Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(false),
+            told => told.map(|()| true),
+        }
+    }
+
+    fn ends_within(&self, duration: Duration) -> bool {
+        let begun = Instant::now();
+        while self.is_running() {
+            if begun.elapsed() >= duration {
+                return false;
+            }
+            std::thread::sleep(LOOK);
+        }
+        true
+    }
+}
+
+/// What `/proc/PID/stat` says.
+struct Stat {
+    started: u64,
+    has_ended: bool,
+}
+
+impl Stat {
+    fn read(pid: i32) -> io::Result<Self> {
+        let text = std::fs::read(format!("/proc/{pid}/stat"))?;
+        Self::parse(&String::from_utf8_lossy(&text)).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// The second field is the program's name in parentheses, and may have more of them.
+    fn parse(text: &str) -> Option<Self> {
+        let (_, rest) = text.rsplit_once(')')?;
+        let mut fields = rest.split_ascii_whitespace();
+        let has_ended = matches!(fields.next()?, "Z" | "X" | "x");
+        // Field 22; the state is field 3.
+        let started = fields.nth(18)?.parse().ok()?;
+        Some(Self { started, has_ended })
+    }
+}
+
+/// A TCP port of this address that nobody uses now.
+///
+/// # Errors
+/// An address that is none of this machine's.
+pub fn free_port(address: IpAddr) -> io::Result<u16> {
+    Ok(TcpListener::bind((address, 0))?.local_addr()?.port())
+}
+
+/// The last `bytes` of a file, as text, for messages.
+pub(super) fn tail(path: &Path, bytes: u64) -> io::Result<String> {
+    use std::io::{Read, Seek, SeekFrom};
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    file.seek(SeekFrom::Start(size.saturating_sub(bytes)))?;
+    let mut end = Vec::new();
+    file.take(bytes).read_to_end(&mut end)?;
+    Ok(String::from_utf8_lossy(&end).into_owned())
+}
+
+#[cfg(test)]
+mod tests;

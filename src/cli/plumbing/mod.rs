@@ -1,4 +1,4 @@
-//! What git calls, not people.
+//! What git calls, and what git-model starts: not for people.
 
 use std::ffi::OsString;
 
@@ -8,13 +8,14 @@ use crate::error::Result;
 use crate::ui::Ui;
 
 mod clean;
+mod deploy_proxy;
 mod filter_process;
 mod hook;
 mod merge_driver;
 mod merge_params;
 mod smudge;
 
-/// Commands that stand in git's configuration and hooks.
+/// Commands that stand in git's configuration and hooks, and those of processes that git-model starts.
 #[derive(Subcommand)]
 pub enum Command {
     /// Filter many files for git (`filter.model.process`).
@@ -35,6 +36,9 @@ pub enum Command {
     /// Merge three parameter files for git.
     #[command(hide = true)]
     MergeParams(DriverArgs),
+    /// Lead connections to the model that is deployed.
+    #[command(hide = true)]
+    DeployProxy(deploy_proxy::Args),
 }
 
 /// What git passes to a merge driver (`%O %A %B %L %P %S %X %Y`).
@@ -65,6 +69,7 @@ pub fn run(command: Command, ui: &Ui) -> Result {
         Command::Hook(args) => hook::run(args, ui),
         Command::MergeDriver(args) => merge_driver::run(args, ui),
         Command::MergeParams(args) => merge_params::run(args, ui),
+        Command::DeployProxy(args) => deploy_proxy::run(args, ui),
     }
 }
 
