@@ -42,6 +42,7 @@ mod predict;
 mod promote;
 mod resolve;
 mod run;
+mod serve_model;
 mod show;
 mod status;
 mod tag;
@@ -108,6 +109,7 @@ enum Command {
     Resolve(resolve::Args),
     Train(Box<train::Args>),
     Predict(predict::Args),
+    ServeModel(serve_model::Args),
     Doctor(doctor::Args),
     Du(du::Args),
     Eval(eval::Args),
@@ -160,6 +162,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Resolve(args) => resolve::run(args, &ui),
         Command::Train(args) => train::run(*args, &ui),
         Command::Predict(args) => predict::run(args, &ui),
+        Command::ServeModel(args) => serve_model::run(args, &ui),
         Command::Doctor(args) => doctor::run(args, &ui),
         Command::Du(args) => du::run(args, &ui),
         Command::Eval(args) => eval::run(args, &ui),

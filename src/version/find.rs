@@ -160,11 +160,23 @@ fn find_here(path: &Path) -> Result<Found, FindError> {
     if let Some(text) = models::manifest_at(&absolute) {
         return from_text(Context::discover()?, &text, path.as_os_str()).map(Box::new).map(Found::File);
     }
+    in_file(path).map(Box::new).map(Found::File)
+}
+
+/// The model in a file on disk, whether there is a repository or not.
+///
+/// # Errors
+/// A file that cannot be read, or is no model.
+pub fn in_file(path: &Path) -> Result<Model, FindError> {
+    let shown = || path.display().to_string();
     let failed = |source| FindError::File { path: shown(), source };
     let (file, size, layout) = loose::layout(path).map_err(failed)?;
     let Some(layout) = layout else {
-        let why = "no format that git-model divides into tensors".to_owned();
-        return Err(FindError::NotAModel { spec: shown(), why });
+        let why = match models::manifest_at(path) {
+            Some(_) => "it holds a manifest, and the weights are in the store",
+            None => "no format that git-model divides into tensors",
+        };
+        return Err(FindError::NotAModel { spec: shown(), why: why.into() });
     };
     let tensors = layout.records.into_iter().map(|record| Tensor {
         name: record.name,
@@ -175,7 +187,7 @@ fn find_here(path: &Path) -> Result<Found, FindError> {
         offset: record.offset,
     });
     let (format, tensors) = (layout.format.into(), tensors.collect());
-    Ok(Found::File(Box::new(Model { format, size, tensors, place: Place::File(file) })))
+    Ok(Model { format, size, tensors, place: Place::File(file) })
 }
 
 fn in_git(context: Context, blob: BlobId, spec: &OsStr) -> Result<Model, FindError> {

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use ndarray::{Array2, Axis};
 
@@ -78,7 +79,27 @@ pub struct Predicted {
 /// There is none, or it is another one.
 pub fn load(spec: &OsStr) -> Result<Model, PredictError> {
     let (found, _) = find::find_only(spec)?;
-    let name = || spec.to_string_lossy().into_owned();
+    trained(&found, &spec.to_string_lossy())
+}
+
+/// The model in a file on disk, which `git model train` must have made. Needs neither git nor a repository.
+///
+/// # Errors
+/// There is no such file, or it is something else.
+pub fn load_file(path: &Path) -> Result<Model, PredictError> {
+    let name = path.display().to_string();
+    // Where files are mounted they are often links.
+    let target = path.canonicalize().map_err(|source| FindError::File { path: name.clone(), source })?;
+    let found = find::in_file(&target).map_err(|error| match error {
+        FindError::File { source, .. } => FindError::File { path: name.clone(), source },
+        FindError::NotAModel { why, .. } => FindError::NotAModel { spec: name.clone(), why },
+        error => error,
+    })?;
+    trained(&found, &name)
+}
+
+fn trained(found: &find::Model, name: &str) -> Result<Model, PredictError> {
+    let name = || name.to_owned();
     let other = |source| PredictError::NotTrained { model: name(), source };
     let read = |why: String| PredictError::Read { model: name(), why };
     if found.format != "safetensors" {

@@ -31,6 +31,7 @@ mod promote;
 mod receive;
 mod run;
 mod scenarios;
+mod serve_model;
 mod show;
 mod soup;
 mod status;

@@ -73,6 +73,12 @@ impl Model {
         is_finite.then_some(self)
     }
 
+    /// Whether it has neither NaN nor an infinite number.
+    pub fn is_finite(&self) -> bool {
+        let mut scales = self.scale.iter().flat_map(|Scale { mean, std }| mean.iter().chain(std));
+        self.network.weights().all(|weight| weight.is_finite()) && scales.all(|value| value.is_finite())
+    }
+
     /// What comes out of the last layer for rows of features as they are in data: numbers, or logits.
     pub fn outputs(&self, mut inputs: Matrix) -> Matrix {
         if let Some(scale) = &self.scale {
