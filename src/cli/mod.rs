@@ -17,6 +17,7 @@ use crate::ui::{Options, Ui, When};
 use crate::worktree::{Context, OpenError};
 
 mod blame;
+mod build;
 mod cat;
 mod check;
 mod checkout;
@@ -110,6 +111,7 @@ enum Command {
     Train(Box<train::Args>),
     Predict(predict::Args),
     ServeModel(serve_model::Args),
+    Build(build::Args),
     Doctor(doctor::Args),
     Du(du::Args),
     Eval(eval::Args),
@@ -163,6 +165,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Train(args) => train::run(*args, &ui),
         Command::Predict(args) => predict::run(args, &ui),
         Command::ServeModel(args) => serve_model::run(args, &ui),
+        Command::Build(args) => build::run(args, &ui),
         Command::Doctor(args) => doctor::run(args, &ui),
         Command::Du(args) => du::run(args, &ui),
         Command::Eval(args) => eval::run(args, &ui),

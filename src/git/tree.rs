@@ -15,16 +15,61 @@ pub struct File {
     pub blob: BlobId,
 }
 
+/// What stands at a path of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A file.
+    File,
+    /// A file that may be run.
+    Executable,
+    /// A symbolic link; its target is its content.
+    Link,
+}
+
+/// A file or a link in a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its path from the top.
+    pub path: Vec<u8>,
+    /// Its content.
+    pub blob: BlobId,
+    /// What it is.
+    pub kind: Kind,
+}
+
 /// All files of a commit, but no links and submodules.
 ///
 /// # Errors
 /// No such commit.
 pub fn files(revision: &str) -> Result<Vec<File>, GitError> {
+    let listing = listing(revision)?;
+    listing.split(|&byte| byte == 0).filter(|line| line.starts_with(FILE_MODE)).map(parse).collect()
+}
+
+/// All files and links of a commit, but no submodules.
+///
+/// # Errors
+/// No such commit.
+pub fn entries(revision: &str) -> Result<Vec<Entry>, GitError> {
+    let listing = listing(revision)?;
+    let entry = |line| kind(line).map(|kind| parse(line).map(|File { path, blob }| Entry { path, blob, kind }));
+    listing.split(|&byte| byte == 0).filter_map(entry).collect()
+}
+
+fn listing(revision: &str) -> Result<Vec<u8>, GitError> {
     if revision::look_up(OsStr::new(revision))?.is_none() {
         return Err(GitError::NoRevision(revision.into()));
     }
-    let listing = Git::new(["ls-tree", "-r", "-z", "--full-tree", revision]).output()?;
-    listing.split(|&byte| byte == 0).filter(|line| line.starts_with(FILE_MODE)).map(parse).collect()
+    Git::new(["ls-tree", "-r", "-z", "--full-tree", revision]).output()
+}
+
+fn kind(line: &[u8]) -> Option<Kind> {
+    match line.get(..6)? {
+        b"100755" => Some(Kind::Executable),
+        b"120000" => Some(Kind::Link),
+        mode if mode.starts_with(FILE_MODE) => Some(Kind::File),
+        _ => None,
+    }
 }
 
 /// `<mode> blob <id>\t<path>`
