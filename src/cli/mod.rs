@@ -9,10 +9,12 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::deploy::carry_out;
 use crate::error::{Error, Result};
-use crate::git::Git;
 use crate::git::install::quote;
+use crate::git::{Git, Repo};
 use crate::metrics::data::DataError;
+use crate::progress::Progress;
 use crate::ui::{Options, Ui, When};
 use crate::worktree::{Context, OpenError};
 
@@ -23,6 +25,8 @@ mod check;
 mod checkout;
 mod completions;
 mod demo;
+mod deploy;
+mod deployments;
 mod diff;
 mod doctor;
 mod du;
@@ -33,19 +37,25 @@ mod gc;
 mod install;
 mod list;
 mod log;
+mod logs;
 mod ls_files;
 mod man;
 mod merge;
 mod metrics;
 mod param;
+mod pipeline;
 pub mod plumbing;
 mod predict;
 mod promote;
+mod prune;
+mod reconcile;
 mod resolve;
+mod rollback;
 mod run;
 mod serve_model;
 mod show;
 mod status;
+mod stop;
 mod tag;
 mod track;
 mod train;
@@ -105,6 +115,14 @@ enum Command {
     Check(check::Args),
     Run(run::Args),
     Trust(trust::Args),
+    Deploy(deploy::Args),
+    Rollback(rollback::Args),
+    Deployments(deployments::Args),
+    Logs(logs::Args),
+    Stop(stop::Args),
+    Prune(prune::Args),
+    Pipeline(pipeline::Args),
+    Reconcile(reconcile::Args),
     Checkout(checkout::Args),
     Merge(merge::Args),
     Resolve(resolve::Args),
@@ -137,6 +155,9 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         }
     };
     let ui = Ui::new(Options { is_quiet: cli.quiet, has_no_pager: cli.no_pager, colour: cli.color });
+    if !matches!(cli.command, Command::Plumbing(_) | Command::Completions(_) | Command::Man(_)) {
+        mention_failures(&ui);
+    }
     let result = match cli.command {
         Command::Install(args) => install::run(args, &ui),
         Command::Uninstall(args) => uninstall::run(args, &ui),
@@ -159,6 +180,14 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(args, &ui),
         Command::Run(args) => run::run(args, &ui),
         Command::Trust(args) => trust::run(args, &ui),
+        Command::Deploy(args) => deploy::run(args, &ui),
+        Command::Rollback(args) => rollback::run(args, &ui),
+        Command::Deployments(args) => deployments::run(args, &ui),
+        Command::Logs(args) => logs::run(args, &ui),
+        Command::Stop(args) => stop::run(args, &ui),
+        Command::Prune(args) => prune::run(args, &ui),
+        Command::Pipeline(args) => pipeline::run(args, &ui),
+        Command::Reconcile(args) => reconcile::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Merge(args) => merge::run(args, &ui),
         Command::Resolve(args) => resolve::run(args, &ui),
@@ -182,6 +211,14 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             ui.error(&error);
             ExitCode::from(error.code())
         }
+    }
+}
+
+/// Deployments that have failed where nobody looked.
+fn mention_failures(ui: &Ui) {
+    let Ok(repo) = Repo::discover() else { return };
+    for line in carry_out::unseen(&repo) {
+        ui.warn(&format!("{line}; see `git model logs`"));
     }
 }
 

@@ -2,26 +2,27 @@
 
 use std::io::{self, IsTerminal};
 
-use super::work_tree_context;
+use crate::deploy::reconcile;
 use crate::error::{Error, Result};
+use crate::git::Repo;
 use crate::metrics::policy::FILE;
 use crate::metrics::run;
-use crate::metrics::trust::{self, Command};
+use crate::metrics::trust::{self, Item};
 use crate::progress::Progress;
-use crate::ui::{Ui, count};
+use crate::ui::Ui;
 
-/// Allow the commands that `.gitmodel.toml` names to run in this clone.
+/// Allow what `.gitmodel.toml` names to run in this clone.
 ///
-/// What a repository contains runs nothing by itself: `git model eval` starts the command `evaluate` of a model only after it
-/// was trusted here. Shows the commands and asks. A command that has changed since must be trusted again; the script that it
-/// starts may change without that.
+/// What a repository contains runs nothing by itself: `git model eval` starts the command `evaluate` of a model, and
+/// `git model deploy` follows a `[deploy.NAME]` with its Dockerfile, only after it was trusted here. Shows what would run and
+/// asks. What has changed since must be trusted again; the script that a command starts may change without that.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Only show the commands, and whether they are trusted.
+    /// Only show what would run, and whether it is trusted.
     #[arg(long)]
     show: bool,
 
-    /// Trust no command any more.
+    /// Trust nothing any more.
     #[arg(long, conflicts_with = "show")]
     remove: bool,
 
@@ -31,42 +32,59 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
-    let context = work_tree_context()?;
+    let context = super::context()?;
     if args.remove {
-        let said = if trust::forget()? { "no command is trusted any more" } else { "no command was trusted" };
+        let said = if trust::forget()? { "nothing is trusted any more" } else { "nothing was trusted" };
         ui.note(said);
         return Ok(());
     }
-    let policy = run::policy(&context.repo.work_dir().unwrap_or_default())?;
-    let models: Vec<_> = policy.models.iter().collect();
-    let commands = trust::commands(&models)?;
-    if commands.is_empty() {
+    let items = items(&context.repo)?;
+    if items.is_empty() {
         ui.note(&format!(
-            "`{FILE}` names no command; `evaluate = [\"python\", \"evaluate.py\"]` in `[model.NAME]` would be one"
+            "`{FILE}` names nothing that would run; `evaluate = [\"python\", \"evaluate.py\"]` in `[model.NAME]` would, \
+             or a `[deploy.NAME]`"
         ));
         return Ok(());
     }
     if args.show {
-        return ui.print(&commands.iter().map(line).collect::<String>());
+        return ui.print(&items.iter().map(lines).collect::<String>());
     }
-    if commands.iter().all(|command| command.is_trusted) {
-        ui.note(&format!("already trusted:\n{}", commands.iter().map(line).collect::<String>().trim_end()));
+    if items.iter().all(|item| item.is_trusted) {
+        ui.note(&format!("already trusted:\n{}", items.iter().map(lines).collect::<String>().trim_end()));
         return Ok(());
     }
-    let new: Vec<&Command> = commands.iter().filter(|command| !command.is_trusted).collect();
-    ui.talk(&format!("`{FILE}` names {}:", count(new.len(), "command")));
-    new.iter().for_each(|command| ui.talk(&format!("  {}: {}", command.model, command.shown())));
+    let new: Vec<&Item> = items.iter().filter(|item| !item.is_trusted).collect();
+    ui.talk(&format!("`{FILE}` names what is not trusted yet:"));
+    for item in new {
+        ui.talk(&format!("  {}: {}", item.place, item.lines.join("\n    ")));
+    }
     if !args.yes && !is_agreed(ui)? {
         return Err(Error::failed("nothing is trusted"));
     }
-    trust::trust(&commands)?;
+    trust::trust(&items)?;
     ui.note("trusted in this clone; `git model trust --remove` takes it back");
     Ok(())
 }
 
-fn line(command: &Command) -> String {
-    let word = if command.is_trusted { "trusted" } else { "not trusted" };
-    format!("{word}\t{}\t{}\n", command.model, command.shown())
+/// Those of the work tree; in a bare repository, those of `HEAD`.
+fn items(repo: &Repo) -> Result<Vec<Item>> {
+    match repo.work_dir() {
+        Some(top) => {
+            let policy = run::policy(&top)?;
+            Ok(trust::items(&policy, |path| std::fs::read(top.join(path)).ok())?)
+        }
+        None => {
+            let policy = reconcile::policy(repo)?;
+            let file = |path: &str| repo.blob(repo.head_blob(path.as_bytes())?).ok();
+            Ok(trust::items(&policy, file)?)
+        }
+    }
+}
+
+fn lines(item: &Item) -> String {
+    let word = if item.is_trusted { "trusted" } else { "not trusted" };
+    let line = |line: &String| format!("{word}\t{}\t{line}\n", item.place);
+    item.lines.iter().map(line).collect()
 }
 
 fn is_agreed(ui: &Ui) -> Result<bool> {

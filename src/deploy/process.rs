@@ -22,6 +22,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
+use crate::git::LOCAL_VARIABLES;
+
 pub use listener::listener;
 
 /// So often it is looked whether a process has ended.
@@ -54,7 +56,12 @@ pub fn start(
     log: &Path,
 ) -> io::Result<Process> {
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(log)?;
-    let mut child = command(program)?
+    let mut command = command(program)?;
+    // What git says to its hooks holds for this moment only.
+    for variable in LOCAL_VARIABLES {
+        command.env_remove(variable);
+    }
+    let mut child = command
         .args(args)
         .envs(env.iter().map(|(name, value)| (name, value)))
         .current_dir(cwd)
@@ -106,6 +113,27 @@ impl Process {
     pub fn current() -> io::Result<Self> {
         let pid = i32::try_from(std::process::id()).map_err(io::Error::other)?;
         Ok(Self { pid, started: Stat::read(pid)?.started })
+    }
+
+    /// The processes of this program that were started with an argument in which this path stands.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn with_argument(path: &Path) -> io::Result<Vec<Self>> {
+        use std::os::unix::ffi::OsStrExt;
+        let program = std::env::current_exe()?;
+        let wanted = path.as_os_str().as_bytes();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc")?.flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let has_it = line.windows(wanted.len().max(1)).any(|part| part == wanted);
+            let is_ours = has_it && std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == program);
+            if let Some(stat) = Stat::read(pid).ok().filter(|stat| is_ours && !stat.has_ended) {
+                found.push(Self { pid, started: stat.started });
+            }
+        }
+        Ok(found)
     }
 
     /// Whether it runs. One that has ended and that nobody has waited for yet does not.

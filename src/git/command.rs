@@ -10,6 +10,28 @@ use super::GitError;
 /// Set while a push is looked at: where its objects are.
 pub(super) const QUARANTINE: &str = "GIT_QUARANTINE_PATH";
 
+/// What git tells its hooks about one repository, and one moment of it: `git rev-parse --local-env-vars`, and where a push is.
+pub const LOCAL_VARIABLES: [&str; 18] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    QUARANTINE,
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+    "GIT_REFLOG_ACTION",
+];
+
 /// A `git` to run.
 pub struct Git(Command);
 

@@ -21,10 +21,18 @@ use super::{Git, GitError, git_version};
 use crate::atomic_file::{AtomicFile, mode_by_umask, open_folder, sync_folder};
 
 /// The events we have hooks for where people work.
-pub const EVENTS: [&str; 6] =
-    ["post-checkout", "post-merge", "pre-applypatch", "pre-commit", "pre-merge-commit", "prepare-commit-msg"];
+pub const EVENTS: [&str; 8] = [
+    "post-checkout",
+    "post-commit",
+    "post-merge",
+    "post-rewrite",
+    "pre-applypatch",
+    "pre-commit",
+    "pre-merge-commit",
+    "prepare-commit-msg",
+];
 /// The events we have hooks for where pushes arrive.
-pub const SERVER_EVENTS: [&str; 1] = ["pre-receive"];
+pub const SERVER_EVENTS: [&str; 2] = ["post-receive", "pre-receive"];
 
 const SHIM: &str = include_str!("../../hooks/shim.sh");
 /// For hooks that git tells something on their standard input.
@@ -281,10 +289,11 @@ fn judges(event: &str) -> bool {
 }
 
 /// When our part has something to do, for a shell that has no need to start us otherwise. Only a rebase leaves out the hooks
-/// before a commit; the first argument is a file beside its folders then.
+/// before a commit; the first argument is a file beside its folders then. Most repositories deploy nothing.
 fn wanted(event: &str) -> &'static str {
     match event {
         "prepare-commit-msg" => r#"{ [ -d "${1%/*}/rebase-merge" ] || [ -d "${1%/*}/rebase-apply" ]; }"#,
+        "post-commit" | "post-rewrite" => "grep -qs deploy .gitmodel.toml",
         _ => "true",
     }
 }

@@ -13,11 +13,13 @@ pub mod attributes;
 pub mod changes;
 mod command;
 pub mod display;
+pub mod export;
 pub mod filter_protocol;
 pub mod history;
 pub mod hooks;
 pub mod index_stat;
 pub mod install;
+pub mod ledger;
 pub mod log;
 pub mod merging;
 pub mod notes;
@@ -26,7 +28,7 @@ mod pkt_line;
 pub mod push;
 mod quarantine;
 pub mod reachable;
-mod remotes;
+pub mod remotes;
 pub mod revision;
 pub mod status;
 pub mod tags;
@@ -34,7 +36,7 @@ pub mod time;
 pub mod tree;
 pub mod unpushed;
 
-pub use command::{Git, caller, git_version, is_amending};
+pub use command::{Git, LOCAL_VARIABLES, caller, git_version, is_amending};
 
 /// What went wrong with git.
 #[derive(Debug, thiserror::Error)]

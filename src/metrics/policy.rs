@@ -16,6 +16,7 @@
 //! A key that nobody knows is an error: a gate with a typo in it would let everything pass. The part `[merge]` is read by
 //! the merge.
 
+pub mod deploy;
 mod keys;
 mod read;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod tests;
 
 pub use keys::nearest;
 
+use deploy::Environment;
 use globset::{GlobBuilder, GlobMatcher};
 use semver::VersionReq;
 
@@ -40,6 +42,8 @@ pub struct Policy {
     pub gates: Vec<Gate>,
     /// What a server guards.
     pub protect: Protect,
+    /// Where models run, in the order of the file.
+    pub environments: Vec<Environment>,
 }
 
 /// A model.

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::Read;
 
+use crate::cli::reconcile;
 use crate::config::SmudgeMode;
 use crate::error::{Error, Result};
 use crate::git::changes::Changed;
@@ -49,6 +50,15 @@ pub fn run(args: Args, ui: &Ui) -> Result {
                 after_octopus(&context, &mut report, ui);
             }
             crate::cli::checkout::tell(&report, ui);
+            reconcile::after(&context.repo, &args.name, None, ui);
+            Ok(())
+        }
+        "post-commit" | "post-rewrite" => {
+            reconcile::after(&context.repo, &args.name, None, ui);
+            Ok(())
+        }
+        "post-receive" => {
+            reconcile::after(&context.repo, &args.name, user().as_deref(), ui);
             Ok(())
         }
         "pre-commit" | "pre-merge-commit" => {
@@ -104,12 +114,17 @@ fn nothing_open(context: &Context) -> Result {
         .hint("to keep ours in all of them is a decision too: `--take ours`"))
 }
 
+/// Who pushes, where the server says so.
+fn user() -> Option<String> {
+    receive::USER_VARIABLES.iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
+}
+
 /// What a push brings to protected branches and tags is judged; git relays what is said to whoever pushes.
 fn receive(context: &Context, ui: &Ui) -> Result {
     let mut input = Vec::new();
     std::io::stdin().lock().read_to_end(&mut input)?;
     let input = String::from_utf8_lossy(&input);
-    let user = receive::USER_VARIABLES.iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    let user = user();
     let updates = push::updates(&input);
     let findings = receive::check(&context.repo, &context.store, &updates, user.as_deref())?;
     findings.warnings.iter().take(NAMED_MAX).for_each(|warning| ui.warn(warning));

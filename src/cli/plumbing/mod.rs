@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::ui::Ui;
 
 mod clean;
+mod deploy_in_background;
 mod deploy_proxy;
 mod filter_process;
 mod hook;
@@ -36,6 +37,9 @@ pub enum Command {
     /// Merge three parameter files for git.
     #[command(hide = true)]
     MergeParams(DriverArgs),
+    /// Deploy what a hook has found to be due.
+    #[command(hide = true)]
+    DeployInBackground(deploy_in_background::Args),
     /// Lead connections to the model that is deployed.
     #[command(hide = true)]
     DeployProxy(deploy_proxy::Args),
@@ -69,6 +73,7 @@ pub fn run(command: Command, ui: &Ui) -> Result {
         Command::Hook(args) => hook::run(args, ui),
         Command::MergeDriver(args) => merge_driver::run(args, ui),
         Command::MergeParams(args) => merge_params::run(args, ui),
+        Command::DeployInBackground(args) => deploy_in_background::run(args, ui),
         Command::DeployProxy(args) => deploy_proxy::run(args, ui),
     }
 }

@@ -3,10 +3,10 @@
 use toml_edit::{Document, Item, Table};
 
 use super::keys::{Keys, line, nearest};
-use super::{Amount, Base, Gate, Goal, MetricRule, Model, OnMissing, Pattern, Policy, Protect, Rule};
+use super::{Amount, Base, Gate, Goal, MetricRule, Model, OnMissing, Pattern, Policy, Protect, Rule, deploy};
 use crate::params::load::LoadError;
 
-const TOP: [&str; 4] = ["model", "gate", "protect", "merge"];
+const TOP: [&str; 5] = ["model", "gate", "protect", "merge", "deploy"];
 const MODEL: [&str; 4] = ["weights", "params", "metrics", "evaluate"];
 const GATE: [&str; 11] =
     ["model", "models", "metric", "goal", "min", "max", "regression", "base", "on_missing", "fresh", "requires"];
@@ -37,6 +37,9 @@ pub fn policy(text: &str) -> Result<Policy, LoadError> {
         let table = item.as_table().ok_or_else(|| top.wrong("protect", "written `[protect]`"))?;
         policy.protect = protect(text, table)?;
     }
+    if let Some(item) = top.table.get("deploy") {
+        policy.environments = deploy::environments(text, item, &policy)?;
+    }
     Ok(policy)
 }
 
@@ -63,7 +66,7 @@ fn model(text: &str, models: &Table, name: &str, item: &Item) -> Result<Model, L
 }
 
 /// A path within the repository.
-fn path(keys: &Keys, key: &str) -> Result<Option<String>, LoadError> {
+pub(super) fn path(keys: &Keys, key: &str) -> Result<Option<String>, LoadError> {
     let Some(path) = keys.string(key)? else { return Ok(None) };
     let path = path.strip_prefix("./").unwrap_or(&path);
     let is_inside = !path.is_empty() && path.split('/').all(|part| !["", ".", ".."].contains(&part));

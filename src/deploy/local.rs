@@ -1,0 +1,286 @@
+//! What this clone knows of an environment, and no other: what runs, where, and its logs.
+//!
+//! It lies in `model/deploy/<env>` in git's common folder, readable for its owner alone:
+//!
+//! - `lock`: whoever deploys holds a lock on it, which ends with the process.
+//! - `state.json`: [`Runtime`], written before each step that would leave something behind.
+//! - `proxy.*`: the proxy's own ([`super::proxy`]).
+//! - `logs/<deployment>/<stage>.log`
+//! - `releases/<digest>/`: files of the target `process`.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use super::process::Process;
+use super::record::DeploymentId;
+use crate::atomic_file::{AtomicFile, open_folder, sync_folder};
+use crate::git::Repo;
+use crate::id::ObjectId;
+
+const STATE: &str = "state.json";
+/// Tests that are remembered.
+const TESTED_MAX: usize = 50;
+
+/// The private folder of an environment.
+#[derive(Debug, Clone)]
+pub struct Local {
+    dir: PathBuf,
+    /// The clone, told apart from all others on all machines.
+    clone: String,
+}
+
+/// What runs in an environment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Runtime {
+    /// What clients are served by.
+    pub serving: Option<Running>,
+    /// What is being tested.
+    pub candidate: Option<Running>,
+    /// What made way and has not ended yet.
+    pub retired: Vec<Running>,
+    /// Who is deploying.
+    pub deploying: Option<Deploying>,
+    /// Digests of what has passed its tests, with the tests.
+    pub tested: Vec<String>,
+    /// How long the last candidate took to get ready, in seconds.
+    pub ready_seconds: Option<f64>,
+}
+
+/// A version that runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Running {
+    /// The deployment that has started it.
+    pub deployment: DeploymentId,
+    /// The commit.
+    pub commit: String,
+    /// The version, else the commit in short.
+    pub version: String,
+    /// What it was started from.
+    pub artifact: Artifact,
+    /// What it runs as.
+    pub instance: Instance,
+    /// Where it answers.
+    pub address: SocketAddr,
+    /// The path that tells whether it is ready.
+    pub health: String,
+}
+
+/// What was built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Artifact {
+    /// An image.
+    Image {
+        /// Its digest, by which the engine knows it.
+        id: String,
+        /// Its name and tag.
+        tag: String,
+    },
+    /// A folder of files.
+    Release {
+        /// The digest of what is in it: the folder's name.
+        digest: String,
+    },
+}
+
+/// What runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Instance {
+    /// A container, by its name.
+    Container(String),
+    /// A process of this machine.
+    Process(Process),
+}
+
+/// A deployment that is under way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Deploying {
+    /// Which.
+    pub deployment: DeploymentId,
+    /// Its commit.
+    pub commit: String,
+    /// The stage it is in.
+    pub stage: String,
+    /// Who does it.
+    pub process: Process,
+}
+
+/// Whoever has it is the only one to deploy.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Artifact {
+    /// What it is known by.
+    pub fn digest(&self) -> &str {
+        match self {
+            Self::Image { id, .. } => id,
+            Self::Release { digest } => digest,
+        }
+    }
+}
+
+impl Local {
+    /// The folder of the environment of this name, which is made if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn of(repo: &Repo, environment: &str) -> io::Result<Self> {
+        let root = root(repo);
+        let dir = root.join(environment);
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        Ok(Self { dir, clone: clone(repo) })
+    }
+
+    /// The folder of one that is there already.
+    pub fn existing(repo: &Repo, environment: &str) -> Option<Self> {
+        let dir = root(repo).join(environment);
+        dir.is_dir().then(|| Self { dir, clone: clone(repo) })
+    }
+
+    /// The folder itself.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A name for this clone.
+    pub fn clone_name(&self) -> &str {
+        &self.clone
+    }
+
+    /// The lock, if nobody has it.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn try_lock(&self) -> io::Result<Option<Lock>> {
+        let file = self.lock_file()?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Lock { _file: file })),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The lock, however long it takes.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn lock(&self) -> io::Result<Lock> {
+        let file = self.lock_file()?;
+        loop {
+            match flock(&file, FlockOperation::LockExclusive) {
+                Ok(()) => return Ok(Lock { _file: file }),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn lock_file(&self) -> io::Result<File> {
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(self.dir.join("lock"))
+    }
+
+    /// What runs.
+    ///
+    /// # Errors
+    /// The file cannot be read, or was changed by hand.
+    pub fn runtime(&self) -> io::Result<Runtime> {
+        match std::fs::read(self.dir.join(STATE)) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|error| {
+                let path = self.dir.join(STATE);
+                io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is damaged: {error}", path.display()))
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Runtime::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes down what runs.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn save(&self, runtime: &Runtime) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(runtime)?;
+        let folder = open_folder(&self.dir)?;
+        let file = AtomicFile::create_in(std::os::fd::AsFd::as_fd(&folder), 0o600)?;
+        file.file().write_all(&text)?;
+        file.file().sync_data()?;
+        file.persist(STATE.as_ref())?;
+        sync_folder(&folder)
+    }
+
+    /// The folder of a deployment's logs.
+    pub fn logs(&self, deployment: &DeploymentId) -> PathBuf {
+        self.dir.join("logs").join(deployment.as_str())
+    }
+
+    /// Opens the log of a stage, to add to it.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn open_log(&self, deployment: &DeploymentId, stage: &str) -> io::Result<File> {
+        let dir = self.logs(deployment);
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        OpenOptions::new().create(true).append(true).mode(0o600).open(dir.join(format!("{stage}.log")))
+    }
+
+    /// Where a deployment that waits says so.
+    pub fn queue(&self, deployment: &DeploymentId) -> PathBuf {
+        self.dir.join("queue").join(deployment.as_str())
+    }
+
+    /// Whether a deployment that has queued still waits.
+    pub fn is_waiting(&self, deployment: &DeploymentId) -> bool {
+        let text = std::fs::read(self.queue(deployment)).unwrap_or_default();
+        serde_json::from_slice::<Process>(&text).is_ok_and(|process| process.is_running())
+    }
+
+    /// The folder of a release.
+    pub fn release(&self, digest: &str) -> PathBuf {
+        self.dir.join("releases").join(digest)
+    }
+}
+
+impl Runtime {
+    /// All that runs, or may run.
+    pub fn all(&self) -> impl Iterator<Item = &Running> {
+        self.serving.iter().chain(&self.candidate).chain(&self.retired)
+    }
+
+    /// Remembers that something has passed its tests.
+    pub fn remember(&mut self, tested: String) {
+        self.tested.retain(|known| *known != tested);
+        self.tested.push(tested);
+        let surplus = self.tested.len().saturating_sub(TESTED_MAX);
+        self.tested.drain(..surplus);
+    }
+}
+
+/// The folder of all environments.
+pub fn root(repo: &Repo) -> PathBuf {
+    repo.common_dir().join("model").join("deploy")
+}
+
+/// The machine's name.
+pub fn host() -> String {
+    String::from_utf8_lossy(rustix::system::uname().nodename().to_bytes()).into_owned()
+}
+
+/// The machine and the folder, as one short word.
+fn clone(repo: &Repo) -> String {
+    const DIGITS: usize = 16;
+    let dir = repo.common_dir();
+    let dir = dir.canonicalize().unwrap_or(dir);
+    let place = [host().as_bytes(), b"\0", dir.as_os_str().as_bytes()].concat();
+    ObjectId::of(&place).to_string().chars().take(DIGITS).collect()
+}

@@ -1,0 +1,174 @@
+//! Deploy: clients from the old version to the new one.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use super::{Fault, Pipeline};
+use crate::deploy::local::{Artifact, Running};
+use crate::deploy::proxy::{Proxy, Route};
+use crate::deploy::record::StageState;
+use crate::deploy::recover;
+use crate::deploy::runner::Launch;
+use crate::metrics::policy::deploy::Strategy;
+use crate::version::named;
+
+/// How long a version that has no clients any more may take to end.
+const END: Duration = Duration::from_secs(10);
+
+/// Where one reaches what listens on an address that stands for all.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+impl Pipeline<'_> {
+    /// Where clients come to.
+    fn front(&self) -> SocketAddr {
+        recover::front(self.environment)
+    }
+
+    pub(super) fn switch(&mut self, artifact: &Artifact) -> Result<((), StageState), Fault> {
+        match self.environment.strategy {
+            Strategy::Proxy => self.switch_proxy(artifact)?,
+            Strategy::Recreate => self.recreate(artifact)?,
+        }
+        Ok(((), StageState::Success))
+    }
+
+    fn switch_proxy(&mut self, artifact: &Artifact) -> Result<(), Fault> {
+        let candidate = match self.runtime.candidate.clone() {
+            Some(running) => running,
+            None => self.start_candidate(artifact, None)?,
+        };
+        self.free_front()?;
+        let proxy = Proxy::ensure(self.local.dir(), self.front(), self.runner.program())?;
+        let old = self.runtime.serving.take();
+        self.runtime.retired.extend(old.clone());
+        self.runtime.serving = Some(candidate.clone());
+        self.runtime.candidate = None;
+        let route = Route { deployment: candidate.deployment.to_string(), target: candidate.address };
+        let switched = self.local.save(&self.runtime).map_err(Fault::from).and_then(|()| Ok(proxy.switch(&route)?));
+        if let Err(fault) = switched {
+            self.runtime.retired.retain(|running| Some(running) != old.as_ref());
+            self.runtime.serving = old;
+            self.runtime.candidate = Some(candidate);
+            return Err(fault);
+        }
+        self.log.say(&format!("{} now leads to {}", self.front(), candidate.address));
+        Ok(())
+    }
+
+    /// What was started with the strategy `recreate` has the port that the proxy needs.
+    fn free_front(&mut self) -> Result<(), Fault> {
+        let front = self.front();
+        let Some(serving) = self.runtime.serving.clone().filter(|serving| serving.address == front) else {
+            return Ok(());
+        };
+        self.log.say("the version that serves has the port itself, and must end first");
+        self.runner.stop(&serving, self.environment.drain_timeout)?;
+        self.runtime.serving = None;
+        Ok(self.local.save(&self.runtime)?)
+    }
+
+    fn recreate(&mut self, artifact: &Artifact) -> Result<(), Fault> {
+        self.clear_candidate()?;
+        let seconds = self.runtime.ready_seconds.unwrap_or_default();
+        let old = self.runtime.serving.clone();
+        if old.is_some() {
+            let notice = format!("{} will be down for about {:.1} s", self.front(), seconds + 0.1);
+            self.log.say(&notice);
+            self.progress.note(&notice);
+        }
+        let begun = Instant::now();
+        if let Some(proxy) = Proxy::find(self.local.dir()) {
+            proxy.stop()?;
+        }
+        if let Some(old) = &old {
+            self.runtime.retired.push(old.clone());
+            self.runtime.serving = None;
+            self.local.save(&self.runtime)?;
+            self.runner.stop(old, self.environment.drain_timeout)?;
+            self.runtime.retired.retain(|running| running != old);
+            self.replaced = Some(old.clone());
+        }
+        match self.start_candidate(artifact, Some(self.front())) {
+            Ok(running) => {
+                self.runtime.serving = Some(running);
+                self.runtime.candidate = None;
+                self.local.save(&self.runtime)?;
+                let notice = format!("{} was down for {:.2} s", self.front(), begun.elapsed().as_secs_f64());
+                self.log.say(&notice);
+                if old.is_some() {
+                    self.progress.note(&notice);
+                }
+                Ok(())
+            }
+            Err(fault) => {
+                self.clear_candidate()?;
+                if let Some(old) = old {
+                    self.start_again(&old)?;
+                    self.log.say(&format!("{} serves again", old.version));
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// The version before, where clients look for it.
+    pub(super) fn start_again(&mut self, old: &Running) -> Result<(), Fault> {
+        let commit = old.commit.parse()?;
+        let models = named::models(&self.context.repo, commit)?;
+        let model = models.into_iter().find(|model| model.name == self.environment.model);
+        let model = model.unwrap_or_else(|| self.model.clone());
+        let launch = Launch {
+            deployment: &old.deployment,
+            artifact: &old.artifact,
+            model: &model,
+            version: &old.version,
+            address: Some(self.front()),
+        };
+        let (instance, address) = self.runner.start(&launch)?;
+        let running = Running { instance, address, ..old.clone() };
+        self.runtime.serving = Some(running.clone());
+        self.local.save(&self.runtime)?;
+        let ready = self.wait_ready(&running);
+        ready.map(drop).map_err(|why| Fault::System(format!("{} could not be started again: {why}", old.version)))
+    }
+
+    /// Ends what has made way: it may finish what it is doing. What cannot be ended is tried again by whoever comes next.
+    pub(super) fn retire(&mut self) {
+        for old in std::mem::take(&mut self.runtime.retired) {
+            let kept = old.clone();
+            match self.end(&old) {
+                Ok(()) => self.log.say(&format!("{} has ended", old.version)),
+                Err(fault) => {
+                    self.progress.warn(&format!("{} could not be ended: {fault}", old.version));
+                    self.runtime.retired.push(kept);
+                }
+            }
+        }
+        if let Err(error) = self.local.save(&self.runtime) {
+            self.progress.warn(&format!("what runs could not be written down: {error}"));
+        }
+    }
+
+    fn end(&mut self, old: &Running) -> Result<(), Fault> {
+        let grace = self.environment.drain_timeout;
+        if self.environment.dockerfile.is_none() {
+            // Our own server tells its clients to come back elsewhere.
+            return self.runner.stop(old, grace);
+        }
+        if let Some(proxy) = Proxy::find(self.local.dir()) {
+            let left = proxy.drain(old.address, grace)?;
+            if left > 0 {
+                self.log.say(&format!("{left} connections to {} are cut", old.version));
+                proxy.cut(old.address)?;
+            }
+        }
+        self.runner.stop(old, END)
+    }
+}
