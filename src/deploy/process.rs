@@ -147,7 +147,8 @@ impl Process {
     /// `ESRCH` if it runs no more, `EPERM` if it is another user's.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         let gone = || io::Error::from(Errno::SRCH);
-        let pid = Pid::from_raw(self.pid).filter(|_| self.pid > 0).ok_or_else(gone)?;
+        // Numbers below 1 mean many processes.
+        let pid = Some(self.pid).filter(|&pid| pid > 0).and_then(Pid::from_raw).ok_or_else(gone)?;
         let opened = pidfd_open(pid, PidfdFlags::empty());
         // What was opened stays the process that is looked at now.
         if !self.is_running() {
