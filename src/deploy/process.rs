@@ -11,6 +11,7 @@ mod listener;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{IpAddr, TcpListener};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -219,12 +220,26 @@ impl Stat {
     }
 }
 
-/// A TCP port of this address that nobody uses now.
+/// A TCP port of this address that nobody uses now. If possible it is none of those that the system gives to outgoing
+/// connections, one of which might have it a moment later.
 ///
 /// # Errors
 /// An address that is none of this machine's.
 pub fn free_port(address: IpAddr) -> io::Result<u16> {
-    Ok(TcpListener::bind((address, 0))?.local_addr()?.port())
+    /// Below are the ports of well-known services.
+    const FIRST: u16 = 20_000;
+    const ATTEMPTS: u64 = 64;
+    let given = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let given = given.split_ascii_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(0);
+    let count = u64::from(u16::saturating_sub(given, FIRST));
+    // Two who ask at the same time get different ones, most likely.
+    let random = RandomState::new().build_hasher().finish();
+    let ports = (0..ATTEMPTS.min(count)).filter_map(|step| u16::try_from(random.wrapping_add(step) % count).ok());
+    let is_free = |port: &u16| TcpListener::bind((address, *port)).is_ok();
+    match ports.map(|port| FIRST + port).find(is_free) {
+        Some(port) => Ok(port),
+        None => Ok(TcpListener::bind((address, 0))?.local_addr()?.port()),
+    }
 }
 
 /// The last `bytes` of a file, as text, for messages.

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use backend::{Backend, Client, LONG, SLOW, get, wait_until};
-use git_model::deploy::process::Process;
+use git_model::deploy::process::{Process, free_port};
 use git_model::deploy::proxy::{Proxy, ProxyError, Route, Status};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -84,7 +84,7 @@ fn switch(proxy: &Proxy, deployment: &str, target: SocketAddr) {
 
 /// A port that nobody has now.
 fn unused() -> SocketAddr {
-    TcpListener::bind(ANY).and_then(|listener| listener.local_addr()).expect("a port")
+    SocketAddr::new(ANY.ip(), free_port(ANY.ip()).expect("a port"))
 }
 
 /// New connections, long requests and connections that stay, all the time, while the target changes again and again. A
@@ -244,6 +244,8 @@ fn a_proxy_that_was_killed_goes_on_where_it_was() {
         let mode = place.dir.join(name).metadata().expect(name).permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
+    let pid = Pid::from_raw(before.process.pid);
+    assert_eq!(rustix::process::getsid(pid).ok(), pid, "no terminal takes it along");
     // While one answers there is no second.
     assert_eq!(status(&place.ensure(listen)).process, before.process);
     // Its connection with the server is open when it dies.
@@ -455,4 +457,64 @@ fn a_lack_of_descriptors_is_survived() {
     assert_eq!(get(listen, "/").expect("an answer"), "model");
     proxy.stop().expect("stopped");
     assert_eq!(child.wait().expect("it ended").code(), Some(0));
+}
+
+/// Those who talk to it have no share of their own, and can take all.
+#[test]
+fn errors_of_the_system_are_no_reason_to_end_or_to_hurry() {
+    let (place, backend) = (Place::new(), Backend::new("model"));
+    let limited = "ulimit -n 24; exec \"$0\" deploy-proxy --listen 127.0.0.1:0 --dir \"$1\"";
+    let mut child = Command::new("sh")
+        .args(["-c", limited])
+        .arg(program())
+        .arg(&place.dir)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    wait_until("a proxy", || Proxy::find(&place.dir).is_some());
+    let proxy = Proxy::find(&place.dir).expect("it answers");
+    let before = status(&proxy);
+    switch(&proxy, "1", backend.address);
+    let silent: Vec<_> =
+        (0..30).map(|_| UnixStream::connect(place.dir.join("proxy.sock")).expect("in the queue")).collect();
+    let mut client = Client::new(before.listen).expect("in the queue");
+    let ticks = cpu_ticks(&before.process);
+    std::thread::sleep(Duration::from_secs(2));
+    let ticks = cpu_ticks(&before.process) - ticks;
+    assert!(ticks < 50, "{ticks} of 200 ticks in two seconds without a descriptor");
+    drop(silent);
+    assert_eq!(client.get("/").expect("an answer"), "model");
+    drop(client);
+    assert_eq!(get(before.listen, "/").expect("an answer"), "model");
+    assert_eq!(status_within(&proxy).process, before.process);
+    proxy.stop().expect("stopped");
+    assert_eq!(child.wait().expect("it ended").code(), Some(0));
+    let mut talk = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut talk).expect("text");
+    assert!(talk.contains("Too many open files") && talk.lines().count() < 10, "{talk}");
+}
+
+/// How long a process has worked: fields 14 and 15 of `/proc/PID/stat`, in ticks of 10 ms.
+fn cpu_ticks(process: &Process) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).expect("it runs");
+    let fields = stat.rsplit_once(')').expect("a name").1.split_ascii_whitespace();
+    fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+}
+
+#[test]
+fn one_that_hangs_is_told_and_waits_for_nobody() {
+    let (place, backend) = (Place::new(), Backend::new("model"));
+    let listen = unused();
+    let proxy = place.ensure(listen);
+    switch(&proxy, "1", backend.address);
+    let process = status(&proxy).process;
+    process.signal(Signal::STOP).expect("stopped");
+    let begun = Instant::now();
+    assert!(Proxy::find(&place.dir).is_none());
+    let error = Proxy::ensure(&place.dir, listen, program()).expect_err("no second one").to_string();
+    assert!(error.ends_with(&format!("process {} hangs", process.pid)), "{error}");
+    assert!(begun.elapsed() < LONG, "{:?}", begun.elapsed());
+    process.signal(Signal::CONT).expect("goes on");
+    assert_eq!(status_within(&place.ensure(listen)).process, process);
+    assert_eq!(get(listen, "/").expect("an answer"), "model");
 }

@@ -142,4 +142,8 @@ fn a_free_port_can_be_bound() {
     let address = Ipv4Addr::LOCALHOST.into();
     let port = free_port(address).expect("a port");
     assert!(TcpListener::bind((address, port)).is_ok());
+    let others: std::collections::HashSet<_> = (0..8).map(|_| free_port(address).expect("a port")).collect();
+    assert!(others.len() > 1, "{others:?}");
+    // TEST-NET-3 of RFC 5737 is nobody's.
+    assert!(free_port([203, 0, 113, 1].into()).is_err());
 }
