@@ -58,7 +58,7 @@ impl Proxy {
             if status.listen.port() != listen.port() {
                 proxy.may_listen(listen)?;
             }
-            proxy.expect_done(&Request::Stop)?;
+            proxy.expect_done(&Request::Stop {})?;
         }
         proxy.start(listen, program)?;
         Ok(proxy)
@@ -69,7 +69,7 @@ impl Proxy {
     /// # Errors
     /// It does not answer.
     pub fn status(&self) -> Result<Status, ProxyError> {
-        match self.ask(&Request::Status, STATUS_MAX)? {
+        match self.ask(&Request::Status {}, STATUS_MAX)? {
             Answer::Status(status) => Ok(status),
             answer => Err(self.unexpected(answer)),
         }
@@ -116,7 +116,7 @@ impl Proxy {
     /// It does not answer, or cannot be ended.
     pub fn stop(&self) -> Result<(), ProxyError> {
         let process = self.status()?.process;
-        self.expect_done(&Request::Stop)?;
+        self.expect_done(&Request::Stop {})?;
         let begun = Instant::now();
         while process.is_running() && begun.elapsed() < END_MAX {
             std::thread::sleep(LOOK);
@@ -180,7 +180,7 @@ impl Proxy {
 
     fn expect_done(&self, request: &Request) -> Result<(), ProxyError> {
         match self.ask(request, ANSWER_MAX)? {
-            Answer::Done => Ok(()),
+            Answer::Done {} => Ok(()),
             answer => Err(self.unexpected(answer)),
         }
     }

@@ -26,17 +26,17 @@ const CUT_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Request {
-    Status,
+    Status {},
     Switch(Route),
     Cut(SocketAddr),
-    Stop,
+    Stop {},
 }
 
 /// What it answers.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Answer {
-    Done,
+    Done {},
     Status(Status),
     /// How many connections were closed.
     Closed(u64),
@@ -95,7 +95,7 @@ async fn answer_all(stream: UnixStream, shared: &Shared) {
             return;
         }
         let request = serde_json::from_slice(&line).map_err(|error| format!("this is no request: {error}"));
-        let is_last = !matches!(request, Ok(Request::Status | Request::Switch(_) | Request::Cut(_)));
+        let is_last = !matches!(request, Ok(Request::Status {} | Request::Switch(_) | Request::Cut(_)));
         let answer = match request {
             Ok(request) => answer(request, shared).await,
             Err(why) => Answer::Refused(why),
@@ -116,7 +116,7 @@ const fn may_ask(uid: u32, own: u32) -> bool {
 
 async fn answer(request: Request, shared: &Shared) -> Answer {
     match request {
-        Request::Status => Answer::Status(status(shared)),
+        Request::Status {} => Answer::Status(status(shared)),
         Request::Switch(route) => switch(route, shared).await,
         Request::Cut(target) => {
             let closed = shared.connections.cut(target);
@@ -124,7 +124,7 @@ async fn answer(request: Request, shared: &Shared) -> Answer {
             let _ = timeout(CUT_MAX, shared.until(|shared| shared.connections.open(target) == 0)).await;
             Answer::Closed(closed)
         }
-        Request::Stop => {
+        Request::Stop {} => {
             let mut phase = shared.phase.subscribe();
             shared.phase.send_if_modified(|phase| {
                 let is_first = *phase == Phase::Serving;
@@ -135,7 +135,7 @@ async fn answer(request: Request, shared: &Shared) -> Answer {
             });
             // The proxy has both ends of the channel.
             let _ = phase.wait_for(|phase| *phase == Phase::Released).await;
-            Answer::Done
+            Answer::Done {}
         }
     }
 }
@@ -170,7 +170,7 @@ async fn switch(route: Route, shared: &Shared) -> Answer {
     }
     shared.log.say(&format!("new connections go to {} ({})", route.target, route.deployment));
     shared.route.send_replace(Some(route));
-    Answer::Done
+    Answer::Done {}
 }
 
 /// Whether a connection to `target` would come back.
@@ -195,22 +195,20 @@ mod tests {
 
     #[test]
     fn a_proxy_is_not_its_own_target() {
-        let is_itself = |target: &str, listen: &str| {
-            super::is_itself(target.parse().expect("an address"), listen.parse().expect("an address"))
+        let is_its_own = |target: &str, listen: &str| {
+            is_itself(target.parse().expect("an address"), listen.parse().expect("an address"))
         };
-        assert!(is_itself("127.0.0.1:80", "127.0.0.1:80") && is_itself("127.0.0.1:80", "0.0.0.0:80"));
-        assert!(is_itself("[::1]:80", "[::]:80") && is_itself("0.0.0.0:80", "127.0.0.1:80"));
-        assert!(is_itself("[::ffff:127.0.0.1]:80", "127.0.0.1:80"));
-        assert!(!is_itself("127.0.0.1:81", "127.0.0.1:80") && !is_itself("10.0.0.1:80", "127.0.0.1:80"));
+        assert!(is_its_own("127.0.0.1:80", "127.0.0.1:80") && is_its_own("127.0.0.1:80", "0.0.0.0:80"));
+        assert!(is_its_own("[::1]:80", "[::]:80") && is_its_own("0.0.0.0:80", "127.0.0.1:80"));
+        assert!(is_its_own("[::ffff:127.0.0.1]:80", "127.0.0.1:80"));
+        assert!(!is_its_own("127.0.0.1:81", "127.0.0.1:80") && !is_its_own("10.0.0.1:80", "127.0.0.1:80"));
     }
 
     #[test]
     fn requests_are_plain_objects() {
         let request = |text: &str| serde_json::from_str::<Request>(text);
-        assert!(
-            matches!(request("\"status\""), Ok(Request::Status))
-                && matches!(request("{\"stop\":null}"), Ok(Request::Stop))
-        );
+        assert!(matches!(request("{\"status\":{}}"), Ok(Request::Status {})));
+        assert!(matches!(request("{\"stop\":{}}"), Ok(Request::Stop {})));
         assert!(matches!(request("{\"cut\":\"127.0.0.1:9\"}"), Ok(Request::Cut(_))));
         assert!(
             request("{\"switch\":{}}").is_err()
