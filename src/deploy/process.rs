@@ -213,10 +213,11 @@ impl Stat {
     fn parse(text: &str) -> Option<Self> {
         let (_, rest) = text.rsplit_once(')')?;
         let mut fields = rest.split_ascii_whitespace();
-        let has_ended = matches!(fields.next()?, "Z" | "X" | "x");
-        // Field 22; the state is field 3.
-        let started = fields.nth(18)?.parse().ok()?;
-        Some(Self { started, has_ended })
+        // Fields 3, 20 and 22. A first thread that has ended is a zombie, while others hold open what the process has.
+        let has_first_ended = matches!(fields.next()?, "Z" | "X" | "x");
+        let threads: u64 = fields.nth(16)?.parse().ok()?;
+        let started = fields.nth(1)?.parse().ok()?;
+        Some(Self { started, has_ended: has_first_ended && threads <= 1 })
     }
 }
 

@@ -134,6 +134,9 @@ fn names_in_stat_may_hold_anything() {
     let text = "7 (a) Z 1) (b) R 1 7 7 0 -1 4194560 105 0 0 0 0 0 0 0 20 0 1 0 98765 2363392 100 1844\n";
     let stat = Stat::parse(text).expect("parsed");
     assert_eq!((stat.started, stat.has_ended), (98_765, false));
+    let zombie = |threads: u32| format!("7 (a) Z 1 7 7 0 -1 4194560 105 0 0 0 0 0 0 0 20 0 {threads} 0 98765 0 0\n");
+    let has_ended = |threads| Stat::parse(&zombie(threads)).expect("parsed").has_ended;
+    assert!(has_ended(1) && has_ended(0) && !has_ended(2), "threads may go on");
     assert!(Stat::parse("7 (sh) Z 1 7").is_none() && Stat::parse("").is_none());
 }
 

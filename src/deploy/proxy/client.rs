@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 
 use super::control::{Answer, LINE_MAX_BYTES, Request};
 use super::folder::Folder;
-use super::server::listen_error;
+use super::server::patiently;
 use super::{PROTOCOL, ProxyError, Route, Status};
 use crate::deploy::process::{self, Process};
 
@@ -175,7 +175,7 @@ impl Proxy {
 
     /// Whether nobody has the address.
     fn may_listen(&self, address: SocketAddr) -> Result<(), ProxyError> {
-        TcpListener::bind(address).map(drop).map_err(|error| listen_error(address, error))
+        patiently(address, || TcpListener::bind(address)).map(drop)
     }
 
     fn expect_done(&self, request: &Request) -> Result<(), ProxyError> {

@@ -28,6 +28,8 @@ const END_MAX: Duration = Duration::from_secs(10);
 const ANSWER_MAX: Duration = Duration::from_secs(1);
 /// A proxy that was killed a moment ago may still have the lock.
 const LOCK_MAX: Duration = Duration::from_secs(2);
+/// A port that is taken is asked for again for so long.
+const TAKEN_MAX: Duration = Duration::from_millis(300);
 /// So often it is looked whether something has come to an end.
 const LOOK: Duration = Duration::from_millis(5);
 /// Connections wait here while all places are taken; the system may allow fewer.
@@ -223,13 +225,23 @@ fn listen(address: SocketAddr) -> Result<TcpListener, ProxyError> {
         socket.bind(address)?;
         socket.listen(QUEUE)
     };
-    listen().map_err(|error| listen_error(address, error))
+    patiently(address, listen)
 }
 
-/// Why an address cannot be listened on.
-pub(super) fn listen_error(address: SocketAddr, source: io::Error) -> ProxyError {
-    match source.kind() {
-        io::ErrorKind::AddrInUse => ProxyError::PortTaken { address, by: listener(address.port()) },
-        _ => ProxyError::Listen { address, source },
+/// Listens on an address. A process that somebody starts at this moment has what its starter had open, until it becomes
+/// another program: a port that was looked at, or that a proxy had, may be taken a little longer.
+pub(super) fn patiently<T>(address: SocketAddr, listen: impl Fn() -> io::Result<T>) -> Result<T, ProxyError> {
+    let begun = Instant::now();
+    loop {
+        match listen() {
+            Ok(listening) => return Ok(listening),
+            Err(source) if source.kind() != io::ErrorKind::AddrInUse => {
+                return Err(ProxyError::Listen { address, source });
+            }
+            Err(_) if begun.elapsed() >= TAKEN_MAX => {
+                return Err(ProxyError::PortTaken { address, by: listener(address.port()) });
+            }
+            Err(_) => std::thread::sleep(LOOK),
+        }
     }
 }
