@@ -1,5 +1,6 @@
 //! `git model install`.
 
+use crate::deploy::record::share;
 use crate::error::{Error, Result};
 use crate::git::hooks::{EVENTS, HookError, Hooks, SERVER_EVENTS, State};
 use crate::git::install::{self, Program, Scope};
@@ -121,7 +122,11 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         _ => format!("git now calls `{}` for weight files ({flag})", place.program.as_str()),
     });
     let Some(hooks) = &place.hooks else { return Ok(()) };
-    install_hooks(hooks, place.hook_scope(), ui)
+    install_hooks(hooks, place.hook_scope(), ui)?;
+    for remote in share::configure()? {
+        ui.note(&format!("`git fetch {remote}` gets the record of deployments, too"));
+    }
+    Ok(())
 }
 
 fn install_server(ui: &Ui) -> Result {

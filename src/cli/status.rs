@@ -1,14 +1,17 @@
 //! `git model status`.
 
+mod deployed;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use serde::Serialize;
 
+use crate::deploy::status::Standing;
 use crate::error::Result;
 use crate::git::install::quote;
-use crate::git::shown;
 use crate::git::status::Staged;
+use crate::git::{Repo, shown};
 use crate::progress::Progress;
 use crate::sync::unpushed::{self, Unpushed};
 use crate::text::Table;
@@ -19,7 +22,7 @@ use crate::worktree::status::{self, Model, Place};
 /// How a model is shown whose objects were lost, or never came here.
 pub const NOT_STORED: &str = "not in the store";
 
-/// Show how it stands with each model: since the last commit, in the work tree, and for the next push.
+/// Show how it stands with each model: since the last commit, in the work tree, for the next push, and where it runs.
 #[derive(clap::Args)]
 pub struct Args {
     /// Print JSON.
@@ -31,6 +34,7 @@ pub struct Args {
 struct Report {
     models: Vec<Line>,
     push: Push,
+    environments: Vec<Standing>,
 }
 
 #[derive(Serialize)]
@@ -115,11 +119,19 @@ const fn state(model: &Model) -> &'static str {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
+    let context = super::context()?;
+    if context.repo.work_dir().is_none() {
+        return only_environments(&args, &context.repo, ui);
+    }
     let context = super::work_tree_context()?;
     let models = status::models(&context, &[])?;
     let unpushed = unpushed::measure(&context.repo, &context.store)?;
     let push = Push { bytes: unpushed.bytes(), everything: unpushed.is_everything };
-    let report = Report { models: models.iter().map(|model| Line::new(model, &unpushed)).collect(), push };
+    let report = Report {
+        models: models.iter().map(|model| Line::new(model, &unpushed)).collect(),
+        push,
+        environments: deployed::standings(&context.repo, ui)?,
+    };
     if args.json {
         return ui.print(&super::json(&report));
     }
@@ -134,9 +146,22 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         Push { bytes: 0, .. } => "nothing to push\n".to_owned(),
         Push { .. } => format!("a push would move {amount}\n"),
     };
-    ui.print(&(table.text() + &push))?;
+    let environments: String = report.environments.iter().map(deployed::text).collect();
+    ui.print(&(table.text() + &push + &environments))?;
     advise(&models, &folder, ui);
     Ok(())
+}
+
+/// On a server nobody works, but models may run.
+fn only_environments(args: &Args, repo: &Repo, ui: &Ui) -> Result {
+    let environments = deployed::standings(repo, ui)?;
+    if args.json {
+        return ui.print(&super::json(&serde_json::json!({ "environments": environments })));
+    }
+    if environments.is_empty() {
+        return super::work_tree_context().map(drop);
+    }
+    ui.print(&environments.iter().map(deployed::text).collect::<String>())
 }
 
 /// The next command for whatever is not as it should be.

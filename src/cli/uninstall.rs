@@ -1,6 +1,7 @@
 //! `git model uninstall`.
 
 use super::install::{Place, ScopeArgs};
+use crate::deploy::record::share;
 use crate::error::Result;
 use crate::git::install::{self, SECTIONS};
 use crate::progress::Progress;
@@ -32,6 +33,9 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         && hooks.uninstall(place.hook_scope())?
     {
         ui.note("hooks are as they were before");
+    }
+    if place.hooks.is_some() {
+        share::unconfigure()?;
     }
     Ok(())
 }

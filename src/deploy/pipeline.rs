@@ -307,6 +307,10 @@ impl Pipeline<'_> {
 
     fn succeed(mut self) -> Result<Event, Fault> {
         self.event.state = State::Success;
+        let serving = self.runtime.serving.as_ref().map(|serving| &serving.instance);
+        if let Some(Err(fault)) = serving.map(|serving| self.runner.keep_running(serving)) {
+            self.progress.warn(&format!("it will not be started again by itself: {fault}"));
+        }
         let recorded = self.finish();
         // What made way may finish what it is doing now that the new version is known to be good.
         self.retire();

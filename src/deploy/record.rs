@@ -7,6 +7,7 @@
 //! A message is a line for people, an empty line, and one JSON object ([`Event`]).
 
 mod event;
+pub mod share;
 
 pub use event::{Deployment, DeploymentId, Event, Stage, StageState, State, deployments};
 

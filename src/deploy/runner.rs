@@ -22,8 +22,16 @@ const CLONE_LABEL: &str = "git-model.clone";
 const ENVIRONMENT_LABEL: &str = "git-model.environment";
 const DEPLOYMENT_LABEL: &str = "git-model.deployment";
 const NAME_LABEL: &str = "git-model.container";
+/// For tests: see `src/server/serving.rs`.
+const PASSED_ON: [&str; 1] = ["GIT_MODEL_SERVE_DELAY_MS"];
 /// A port may be taken by somebody else between the moment it was found free and the moment it is used.
 const PORT_TRIES: usize = 5;
+
+/// Variables of ours that a container gets, too.
+fn passed_on() -> Vec<(String, String)> {
+    let one = |name: &str| std::env::var(name).ok().map(|value| (name.to_owned(), value));
+    PASSED_ON.iter().filter_map(|name| one(name)).collect()
+}
 
 /// Starts and stops versions of one environment.
 pub struct Runner<'r> {
@@ -141,9 +149,9 @@ impl<'r> Runner<'r> {
             name: &name,
             publish: address,
             container_port: self.environment.container_port,
-            env: &[],
+            env: &passed_on(),
             labels: &labels,
-            restart: true,
+            restart: false,
         };
         self.engine()?.start(&run)?;
         Ok(Instance::Container(name))
@@ -203,6 +211,17 @@ impl<'r> Runner<'r> {
                     }
                 }
             }
+        }
+    }
+
+    /// From now on it is started again if it ends by itself: a candidate was not, so that its end was seen. A process is not.
+    ///
+    /// # Errors
+    /// The engine cannot be asked.
+    pub fn keep_running(&self, instance: &Instance) -> Result<(), Fault> {
+        match instance {
+            Instance::Container(name) => Ok(self.engine()?.keep_running(name)?),
+            Instance::Process(_) => Ok(()),
         }
     }
 

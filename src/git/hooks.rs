@@ -21,7 +21,7 @@ use super::{Git, GitError, git_version};
 use crate::atomic_file::{AtomicFile, mode_by_umask, open_folder, sync_folder};
 
 /// The events we have hooks for where people work.
-pub const EVENTS: [&str; 8] = [
+pub const EVENTS: [&str; 9] = [
     "post-checkout",
     "post-commit",
     "post-merge",
@@ -29,6 +29,7 @@ pub const EVENTS: [&str; 8] = [
     "pre-applypatch",
     "pre-commit",
     "pre-merge-commit",
+    "pre-push",
     "prepare-commit-msg",
 ];
 /// The events we have hooks for where pushes arrive.
@@ -279,7 +280,7 @@ impl Hooks {
 
 /// Whether git does not go on if the hook fails, and should not.
 fn stops_git(event: &str) -> bool {
-    event.starts_with("pre")
+    event.starts_with("pre") && event != "pre-push"
 }
 
 /// Whether our part looks at what is about to be committed: then it comes after a hook that may change it. Else it comes before,
@@ -294,6 +295,7 @@ fn wanted(event: &str) -> &'static str {
     match event {
         "prepare-commit-msg" => r#"{ [ -d "${1%/*}/rebase-merge" ] || [ -d "${1%/*}/rebase-apply" ]; }"#,
         "post-commit" | "post-rewrite" => "grep -qs deploy .gitmodel.toml",
+        "pre-push" => r#"[ -n "$(git for-each-ref --count=1 refs/model/deployments)" ]"#,
         _ => "true",
     }
 }

@@ -31,7 +31,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use self::api::Shared;
+use self::api::{Every, Shared};
 use self::body::Room;
 use self::connections::Limits;
 use self::counters::Counters;
@@ -222,12 +222,14 @@ fn load(options: &Options) -> Result<Shared, ServeError> {
         models.push((name.clone(), predictor(path)?));
     }
     let counters = Counters::new(models.iter().map(|(name, _)| name.as_str()), &options.version)?;
-    let delay = std::env::var(DELAY_VARIABLE).ok().and_then(|text| text.parse().ok());
+    let delay = std::env::var(DELAY_VARIABLE).unwrap_or_default();
+    let (delay, every) = delay.split_once('/').unwrap_or((&delay, "1"));
     Ok(Shared {
         models,
         version: options.version.clone(),
         counters,
-        delay: Duration::from_millis(delay.unwrap_or_default()),
+        delay: Duration::from_millis(delay.parse().unwrap_or_default()),
+        delayed: Every::new(every.parse().unwrap_or(1)),
         draining: watch::Sender::new(false),
         room: Room::new(options.body_limit),
     })

@@ -11,8 +11,17 @@ use crate::check::weights;
 use crate::install::{script, snapshot};
 use crate::support::{Env, Outcome, Repo};
 
-const EVENTS: [&str; 6] =
-    ["post-checkout", "post-merge", "pre-applypatch", "pre-commit", "pre-merge-commit", "prepare-commit-msg"];
+const EVENTS: [&str; 9] = [
+    "post-checkout",
+    "post-commit",
+    "post-merge",
+    "post-rewrite",
+    "pre-applypatch",
+    "pre-commit",
+    "pre-merge-commit",
+    "pre-push",
+    "prepare-commit-msg",
+];
 
 const POLICY: &str = r#"
 [model.prices]

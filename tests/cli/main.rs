@@ -6,6 +6,7 @@ mod checkout;
 mod completions;
 mod corpus;
 mod demo;
+mod deploy;
 mod deploy_proxy;
 mod diff;
 mod diff_html;

@@ -5,6 +5,7 @@ use std::io::Read;
 
 use crate::cli::reconcile;
 use crate::config::SmudgeMode;
+use crate::deploy::record;
 use crate::error::{Error, Result};
 use crate::git::changes::Changed;
 use crate::git::{merging, push, revision, shown};
@@ -40,7 +41,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     let context = match crate::cli::context() {
         Ok(context) => context,
         // What cannot be judged does not go in.
-        Err(error) if args.name.starts_with("pre-") => return Err(error),
+        Err(error) if args.name.starts_with("pre-") && args.name != "pre-push" => return Err(error),
         Err(_) => return Ok(()),
     };
     match args.name.as_str() {
@@ -69,6 +70,10 @@ pub fn run(args: Args, ui: &Ui) -> Result {
             let is_sound = sound(&context, &changed, ui);
             gates(&context, &changed, ui)?;
             is_sound
+        }
+        "pre-push" => {
+            share(&args.args, ui);
+            Ok(())
         }
         "pre-receive" => receive(&context, ui),
         // `git am` and `git rebase --apply` run no other hook before a commit.
@@ -112,6 +117,16 @@ fn nothing_open(context: &Context) -> Result {
     Err(Error::failed(format!("{} still in conflict:{}{more}", count(tensors, "tensor"), lines.concat()))
         .hint(format!("decide with `git model resolve {path} --take ours|theirs|METHOD`"))
         .hint("to keep ours in all of them is a decision too: `--take ours`"))
+}
+
+/// The records of deployments go along with a push. A remote that does not take them is no reason not to push.
+fn share(args: &[OsString], ui: &Ui) {
+    let Some(remote) = args.first().and_then(|remote| remote.to_str()) else { return };
+    match record::share::push(remote) {
+        Ok(true) => ui.note(&format!("the record of deployments was sent to `{remote}` as well")),
+        Ok(false) => {}
+        Err(error) => ui.warn(&format!("`{remote}` did not take the record of deployments: {error}")),
+    }
 }
 
 /// Who pushes, where the server says so.

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, ContainerSummaryStateEnum, HostConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, ContainerSummaryStateEnum, ContainerUpdateBody, HostConfig, PortBinding, RestartPolicy,
+    RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder,
@@ -113,6 +114,17 @@ impl Engine {
             }
             Ok(())
         })
+    }
+
+    /// From now on the engine starts the container again when it has ended by itself, or when the machine was started again.
+    ///
+    /// # Errors
+    /// An engine that does not answer.
+    pub fn keep_running(&self, container: &str) -> Result<(), EngineError> {
+        let name = RestartPolicyNameEnum::UNLESS_STOPPED;
+        let restart_policy = Some(RestartPolicy { name: Some(name), maximum_retry_count: None });
+        let update = ContainerUpdateBody { restart_policy, ..Default::default() };
+        gone_is_fine(self.call(self.docker.update_container(container, update)))
     }
 
     /// Sends a signal, such as `SIGTERM`. A container that has ended or gone is fine.

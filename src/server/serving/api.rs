@@ -1,6 +1,7 @@
 //! The paths of the Open Inference Protocol v2, and `/metrics`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -30,10 +31,29 @@ pub struct Shared {
     pub counters: Counters,
     /// How long each prediction is put off: for tests of draining.
     pub delay: Duration,
+    /// Which predictions those are.
+    pub delayed: Every,
     /// Whether the server is about to end.
     pub draining: watch::Sender<bool>,
     /// Room for bodies.
     pub room: Room,
+}
+
+/// Each so-manieth of what comes.
+pub struct Every {
+    every: u64,
+    count: AtomicU64,
+}
+
+impl Every {
+    /// Each if `every` is 1, each second if it is 2.
+    pub fn new(every: u64) -> Self {
+        Self { every: every.max(1), count: AtomicU64::new(0) }
+    }
+
+    fn is_next(&self) -> bool {
+        self.count.fetch_add(1, Ordering::Relaxed) % self.every == 0
+    }
 }
 
 /// The model that a path names.
@@ -114,7 +134,9 @@ async fn infer(State(shared): State<Arc<Shared>>, named: Named, headers: HeaderM
         // Read in any case: who is still sending does not see an answer.
         let Received { bytes, held: _held } = shared.room.read(&headers, body).await?;
         let (name, model) = found?;
-        tokio::time::sleep(shared.delay).await;
+        if shared.delayed.is_next() {
+            tokio::time::sleep(shared.delay).await;
+        }
         let (name, version, model) = (name.to_owned(), shared.version.clone(), Arc::clone(model));
         // Elsewhere, so that others are answered while a large request is computed.
         let work = tokio::task::spawn_blocking(move || predict(&name, &version, &*model, &bytes));

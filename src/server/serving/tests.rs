@@ -55,6 +55,7 @@ impl Running {
             version: "1".into(),
             counters: Counters::new(["m"].into_iter(), "1").expect("counters"),
             delay,
+            delayed: Every::new(1),
             draining: watch::Sender::new(false),
             room: Room::new(1 << 20),
         });
