@@ -1,5 +1,6 @@
 //! `git model deploy` and what follows, with the target `process`.
 
+mod faults;
 mod load;
 mod place;
 mod story;

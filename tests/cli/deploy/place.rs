@@ -28,6 +28,16 @@ pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
+/// Waits until something is so.
+#[track_caller]
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "{what} does not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 impl<'e> Place<'e> {
     /// A repository on branch `main` with hooks, a first model that is not committed yet, and these lines in `[deploy.prod]`.
     pub fn new(env: &'e Env, lines: &str) -> Self {
@@ -136,8 +146,30 @@ impl<'e> Place<'e> {
     }
 
     pub fn runtime(&self) -> Value {
-        let text = std::fs::read(self.folder().join("state.json")).expect("a state");
-        serde_json::from_slice(&text).expect("JSON")
+        let text = std::fs::read(self.folder().join("state.json")).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// The processes that serve, whoever knows of them.
+    pub fn servers(&self) -> Vec<i64> {
+        self.processes("serve-model", "releases/")
+    }
+
+    /// The proxy.
+    pub fn proxy(&self) -> i64 {
+        self.processes("deploy-proxy", "").pop().expect("a proxy")
+    }
+
+    fn processes(&self, command: &str, below: &str) -> Vec<i64> {
+        let folder = self.folder().join(below);
+        let folder = folder.to_str().expect("text").trim_end_matches('/').to_owned();
+        let is_ours = |pid: i64| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).into_owned();
+            line.contains(command) && line.contains(&folder)
+        };
+        let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+        processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|&pid| is_ours(pid)).collect()
     }
 
     /// The status of environment `prod`.
