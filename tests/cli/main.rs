@@ -1,6 +1,7 @@
 //! Tests through the real binary and the real git.
 
 mod blame;
+mod build;
 mod check;
 mod checkout;
 mod completions;

@@ -49,7 +49,9 @@ pub fn split(reference: &str) -> Option<(&str, &str)> {
         Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (Some(host), path),
         _ => (None, name),
     };
-    let is_host = |host: &str| host.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
+    let is_host = |host: &str| {
+        host.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c)) && !host.starts_with(is_sign)
+    };
     let is_tag = !tag.is_empty()
         && tag.len() <= TAG_BYTES_MAX
         && tag.chars().all(|c| c.is_ascii_alphanumeric() || is_sign(c))
