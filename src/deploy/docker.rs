@@ -1,7 +1,7 @@
 //! The container engine: images in, containers out. Docker, and Podman through its Docker-compatible socket.
 //!
 //! - [`load`]: an image into the engine, without the layers it has.
-//! - [`build`]: a Dockerfile to an image.
+//! - [`build`]: a Dockerfile to an image, by BuildKit where the `docker` command has it.
 //! - [`container`]: containers: started, looked at, ended.
 //!
 //! All functions block; a runtime on the calling thread is kept inside. None waits for an engine that has gone: calls have a
@@ -12,6 +12,7 @@
 
 mod body;
 pub mod build;
+mod buildkit;
 pub mod container;
 mod error;
 pub mod load;
@@ -50,6 +51,7 @@ pub struct Engine {
     docker: Docker,
     place: String,
     name: String,
+    is_podman: bool,
 }
 
 impl Engine {
@@ -105,9 +107,10 @@ impl Engine {
         };
         let (docker, version) = within(&runtime, 2 * HELLO, hello, host)?;
         let kind = version.components.unwrap_or_default().into_iter().next().map(|component| component.name);
-        let kind = if kind.is_some_and(|kind| kind.starts_with("Podman")) { "Podman" } else { "Docker" };
+        let is_podman = kind.is_some_and(|kind| kind.starts_with("Podman"));
+        let kind = if is_podman { "Podman" } else { "Docker" };
         let name = format!("{kind} {} at {host}", version.version.unwrap_or_default());
-        Ok(Self { runtime, docker, place: host.to_owned(), name })
+        Ok(Self { runtime, docker, place: host.to_owned(), name, is_podman })
     }
 
     /// What it is and where: `Docker 20.10.24 at unix:///var/run/docker.sock`.
@@ -180,35 +183,47 @@ impl Engine {
                 watch.touch();
                 return word.transpose().map_err(|error| EngineError::of(error, &self.place));
             }
-            let alive = tokio::time::timeout(HELLO, self.docker.ping()).await;
-            match alive {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => return Err(EngineError::of(error, &self.place)),
-                Err(_) => return Err(EngineError::unreachable(&self.place, "it does not answer any more")),
-            }
-            if watch.is_over() {
+            self.assert_alive(watch).await?;
+        }
+    }
+
+    /// Asks the engine whether it lives, after a silence.
+    async fn assert_alive(&self, watch: &Watch) -> Result<(), EngineError> {
+        match tokio::time::timeout(HELLO, self.docker.ping()).await {
+            Ok(Ok(_)) if !watch.is_over() => Ok(()),
+            Ok(Ok(_)) => {
                 let minutes = SILENCE_MAX.as_secs() / 60;
-                return Err(EngineError::Refused(format!("it has said nothing for {minutes} minutes")));
+                Err(EngineError::Refused(format!("it has said nothing for {minutes} minutes")))
             }
+            Ok(Err(error)) => Err(EngineError::of(error, &self.place)),
+            Err(_) => Err(EngineError::unreachable(&self.place, "it does not answer any more")),
         }
     }
 }
 
-/// How long nothing has been said or sent.
+/// What was sent, and how long nothing has been said or sent.
 struct Watch {
     last: Cell<Instant>,
+    /// In bytes.
+    sent: Cell<u64>,
     /// Whether nobody minds.
     is_patient: bool,
 }
 
 impl Watch {
     fn new(is_patient: bool) -> Self {
-        Self { last: Cell::new(Instant::now()), is_patient }
+        Self { last: Cell::new(Instant::now()), sent: Cell::new(0), is_patient }
     }
 
     /// Something was said or sent.
     fn touch(&self) {
         self.last.set(Instant::now());
+    }
+
+    /// So many more bytes were sent.
+    fn count(&self, bytes: u64) {
+        self.touch();
+        self.sent.set(self.sent.get() + bytes);
     }
 
     fn is_over(&self) -> bool {
@@ -286,7 +301,7 @@ mod tests {
     fn an_engine_that_is_silent_is_not_waited_for() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         let error = Engine::connect_to(&format!("tcp://{address}")).map(drop).expect_err("silent");
         assert!(matches!(error, EngineError::Unreachable { .. }), "{error}");
         assert!(begun.elapsed() < 3 * HELLO);

@@ -122,7 +122,7 @@ fn a_layout_of_the_oci_has_every_blob_under_its_digest() {
     let manifest = json(blob(entry));
     let config = json(blob(&manifest["config"]));
     let layers = manifest["layers"].as_array().expect("a list");
-    layers.iter().for_each(|layer| drop(blob(layer)));
+    assert!(layers.iter().all(|layer| !blob(layer).is_empty()));
     let named = layers.iter().map(|layer| layer["digest"].clone()).collect::<Vec<_>>();
     assert_eq!(config["rootfs"]["diff_ids"], Value::Array(named), "the layers are not compressed");
     let labels = &config["config"]["Labels"];

@@ -41,11 +41,10 @@ pub struct Body<'a, T> {
     answer: Answer<'a, T>,
     early: Option<Result<T, EngineError>>,
     waiting: Vec<u8>,
-    sent: u64,
 }
 
 impl<'a, T> Body<'a, T> {
-    /// Sends what `write` writes, and waits for the answer: that and the number of bytes sent. `answer` is the request that
+    /// Sends what `write` writes, and waits for the answer. `watch` counts what is sent. `answer` is the request that
     /// reads from the other end of `sender`.
     ///
     /// # Errors
@@ -56,10 +55,10 @@ impl<'a, T> Body<'a, T> {
         sender: Sender<io::Result<Bytes>>,
         answer: Answer<'a, T>,
         write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
-    ) -> Result<(T, u64), EngineError> {
-        let mut body = Self { runtime, watch, sender, answer, early: None, waiting: Vec::new(), sent: 0 };
+    ) -> Result<T, EngineError> {
+        let mut body = Self { runtime, watch, sender, answer, early: None, waiting: Vec::new() };
         let written = write(&mut body).map_err(Into::into);
-        let Self { runtime, sender, answer, early, sent, .. } = match written {
+        let Self { runtime, sender, answer, early, .. } = match written {
             Ok(()) => {
                 // If that fails there is an early answer.
                 let _ = body.flush();
@@ -72,11 +71,10 @@ impl<'a, T> Body<'a, T> {
             Err(_) => body,
         };
         drop(sender);
-        let answer = match early {
+        match early {
             Some(answer) => answer,
             None => runtime.block_on(answer),
-        };
-        Ok((answer?, sent))
+        }
     }
 
     fn put(&mut self, piece: io::Result<Bytes>) -> io::Result<()> {
@@ -88,7 +86,6 @@ impl<'a, T> Body<'a, T> {
                 answer = answer => Err(answer),
             }
         });
-        self.watch.touch();
         self.early = Some(match put {
             Ok(Ok(())) => return Ok(()),
             // Nobody reads any more, so there will be an answer soon.
@@ -118,7 +115,7 @@ impl<T> Write for Body<'_, T> {
         let piece = Bytes::from(std::mem::take(&mut self.waiting));
         let len = piece.len() as u64;
         self.put(Ok(piece))?;
-        self.sent += len;
+        self.watch.count(len);
         Ok(())
     }
 }
@@ -151,9 +148,9 @@ mod tests {
                 }
                 Ok(count)
             });
-            let (count, sent) =
-                Body::send(&runtime, &Watch::new(false), sender, answer, |out| write(out, bytes)).expect("sent");
-            assert_eq!((count, sent), (bytes, bytes as u64));
+            let watch = Watch::new(false);
+            let count = Body::send(&runtime, &watch, sender, answer, |out| write(out, bytes)).expect("sent");
+            assert_eq!((count, watch.sent.get()), (bytes, bytes as u64));
         }
     }
 

@@ -110,8 +110,8 @@ impl Engine {
             image.write_docker_archive(Some(tag), without, &mut Told { out, progress })
         });
         progress.end();
-        *sent += answer?.1;
-        Ok(())
+        *sent += watch.sent.get();
+        answer
     }
 
     /// The engine's name for the image, if it has it under `tag`.
