@@ -122,6 +122,19 @@ fn an_engine_that_takes_nothing_is_an_error() {
 }
 
 #[test]
+fn an_engine_that_dies_meanwhile_is_told() {
+    let Some(host) = engine::host() else { return };
+    let env = Env::new();
+    let repo = repo(&env, 1009);
+    let proxy = Proxy::dying(host);
+    let program = engine::program().to_str().expect("a plain path");
+    let outcome = build(&repo, &proxy.host(), &["--binary", program]).fails_with(1);
+    let expected = format!("error: no container engine answers at {}: ", proxy.host());
+    assert!(outcome.stderr.contains(&expected), "{}", outcome.stderr);
+    assert_eq!(proxy.loads(), 1);
+}
+
+#[test]
 fn the_same_commit_gives_the_same_image_in_another_clone() {
     let Some(host) = engine::host() else { return };
     let env = Env::new();

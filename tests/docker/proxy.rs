@@ -17,6 +17,7 @@ pub struct Proxy {
 struct Counts {
     loads: AtomicUsize,
     refusals: AtomicUsize,
+    cuts: AtomicBool,
     sent: AtomicU64,
     has_ended: AtomicBool,
 }
@@ -39,6 +40,13 @@ impl Proxy {
             }
         });
         Self { dir, counts }
+    }
+
+    /// An engine that dies while it is sent an image.
+    pub fn dying(host: &str) -> Self {
+        let proxy = Self::new(host, 0);
+        proxy.counts.cuts.store(true, Ordering::Relaxed);
+        proxy
     }
 
     pub fn host(&self) -> String {
@@ -71,6 +79,10 @@ fn pass(mut client: UnixStream, engine: &PathBuf, counts: &Counts) {
     let line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
     if line.starts_with("POST") && line.contains("/images/load") {
         counts.loads.fetch_add(1, Ordering::Relaxed);
+        if counts.cuts.load(Ordering::Relaxed) {
+            let _ = client.read_exact(&mut [0; 64 << 10]);
+            return;
+        }
         let take_one = |left: usize| left.checked_sub(1);
         if counts.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one).is_ok() {
             return refuse(client);

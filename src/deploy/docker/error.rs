@@ -71,7 +71,7 @@ impl EngineError {
             Error::JsonDataError { .. } | Error::JsonSerdeError { .. } | Error::StrParseError { .. } => {
                 Self::Refused(format!("it answers with what is not understood: {error}"))
             }
-            error => Self::unreachable(place, &causes(&error)),
+            error => Self::unreachable(place, &cause(&error)),
         }
     }
 
@@ -80,11 +80,7 @@ impl EngineError {
     }
 }
 
-/// An error with all that it was caused by: the outermost says little.
-pub(super) fn causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut text: Vec<String> = causes.map(ToString::to_string).collect();
-    // Wrappers repeat what they wrap.
-    text.dedup_by(|inner, outer| outer.ends_with(inner.as_str()));
-    text.join(": ")
+/// What an error was caused by in the end. What lies above only says who has passed it on.
+fn cause(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error).to_string()
 }
