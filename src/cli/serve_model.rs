@@ -87,7 +87,10 @@ impl From<ServeError> for Error {
             ServeError::Listen { .. } => {
                 failure.hint("choose another with `--address` and `--port`; `--port 0` takes one that is free")
             }
-            ServeError::ReadyFile { .. } | ServeError::System(_) | ServeError::Counters(_) => failure,
+            ServeError::Onnx { .. }
+            | ServeError::ReadyFile { .. }
+            | ServeError::System(_)
+            | ServeError::Counters(_) => failure,
         }
     }
 }

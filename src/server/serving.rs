@@ -13,6 +13,8 @@ mod connections;
 mod counters;
 mod data;
 mod native;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod predictor;
 mod protocol;
 mod refusal;
@@ -96,6 +98,14 @@ pub enum ServeError {
     /// An ONNX file, where that is not built in.
     #[error("`{0}` is an ONNX model, and this git-model was built without ONNX")]
     WithoutOnnx(String),
+    /// An ONNX file that cannot be run.
+    #[error("`{path}` cannot be served: {why}")]
+    Onnx {
+        /// The file.
+        path: String,
+        /// Why.
+        why: String,
+    },
     /// The address is taken, or is none of this machine.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -180,12 +190,13 @@ async fn listen(options: &Options, shared: Arc<Shared>, progress: &dyn Progress)
     let failed = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
+    let names = shared.models.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+    progress.note(&format!("serving {names} (version {}) on http://{address}", shared.version));
+    // Last, so that who waits for it finds the line above.
     if let Some(path) = &options.ready_file {
         let failed = |source| ServeError::ReadyFile { path: path.clone(), source };
         write_whole(path, |mut file| writeln!(file, "{address}")).map_err(failed)?;
     }
-    let names = shared.models.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
-    progress.note(&format!("serving {names} (version {}) on http://{address}", shared.version));
     let limits = Limits {
         connections: CONNECTIONS_MAX,
         head: HEAD_TIMEOUT,
@@ -195,7 +206,7 @@ async fn listen(options: &Options, shared: Arc<Shared>, progress: &dyn Progress)
     };
     let cut = connections::serve(listener, shared, limits, stops, progress).await;
     if cut > 0 {
-        progress.warn(&format!("{} cut before its end", count(cut as u64, "connection")));
+        progress.warn(&format!("{} cut before all was answered", count(cut as u64, "connection")));
     }
     Ok(())
 }
@@ -243,11 +254,24 @@ fn check_name(name: &str) -> Result<(), ServeError> {
 fn predictor(path: &Path) -> Result<Arc<dyn Predictor>, ServeError> {
     let shown = || path.display().to_string();
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) {
-        return Err(ServeError::WithoutOnnx(shown()));
+        return onnx(path);
     }
     let model = predict::load_file(path)?;
     if !model.is_finite() {
         return Err(ServeError::NotFinite(shown()));
     }
     Ok(Arc::new(model))
+}
+
+#[cfg(feature = "onnx")]
+fn onnx(path: &Path) -> Result<Arc<dyn Predictor>, ServeError> {
+    match onnx::Graph::load(path) {
+        Ok(graph) => Ok(Arc::new(graph)),
+        Err(why) => Err(ServeError::Onnx { path: path.display().to_string(), why }),
+    }
+}
+
+#[cfg(not(feature = "onnx"))]
+fn onnx(path: &Path) -> Result<Arc<dyn Predictor>, ServeError> {
+    Err(ServeError::WithoutOnnx(path.display().to_string()))
 }

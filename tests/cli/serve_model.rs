@@ -10,6 +10,8 @@ use crate::support::{Env, Repo, Tensor, safetensors};
 use crate::train::{points, repo, train};
 
 mod drain;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod server;
 
 use server::{Client, PATIENCE, Server};
