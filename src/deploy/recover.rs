@@ -11,7 +11,7 @@ use super::local::{Artifact, Instance, Local, Lock, Running, Runtime};
 use super::pipeline::reachable;
 use super::proxy::{Proxy, Route};
 use super::record::{Deployment, DeploymentId, Record, State};
-use super::runner::{Launch, Runner};
+use super::runner::{Launch, NotAlive, Runner};
 use crate::git::GitError;
 use crate::git::time::rfc3339;
 use crate::metrics::policy::deploy::{Environment, Strategy};
@@ -72,9 +72,11 @@ pub fn revive(
     let mut runtime = local.runtime()?;
     let Some(serving) = runtime.serving.clone() else { return Ok(false) };
     let runner = Runner::to_stop(environment, local)?;
-    let is_alive = runner.alive(&serving.instance);
     let mut any = false;
-    if let Err(why) = is_alive {
+    if let Err(why) = runner.alive(&serving.instance) {
+        if let NotAlive::Unknown(why) = why {
+            return Err(Fault::System(why));
+        }
         progress.note(&format!("{why}; starting it again"));
         // What is left of it has its name.
         runner.stop(&serving, Duration::ZERO)?;
@@ -91,7 +93,7 @@ pub fn revive(
         };
         let (instance, address) = runner.start(&launch)?;
         let running = Running { instance, address, ..serving };
-        let is_alive = || runner.alive(&running.instance);
+        let is_alive = || runner.not_ended(&running.instance);
         let ready = health::wait_ready(reachable(address), &running.health, environment.ready_timeout, &is_alive);
         runtime.serving = Some(running);
         local.save(&runtime)?;
@@ -124,7 +126,7 @@ fn decide(runtime: &mut Runtime, runner: &Runner) {
 }
 
 fn is_healthy(running: &Running, runner: &Runner) -> bool {
-    runner.alive(&running.instance).is_ok()
+    runner.not_ended(&running.instance).is_ok()
         && health::check(reachable(running.address), &running.health, ANSWER) == Health::Ready
 }
 

@@ -42,6 +42,17 @@ pub struct Runner<'r> {
     is_docker: bool,
 }
 
+/// Why something is not known to run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAlive {
+    /// It has ended.
+    #[error("{0}")]
+    Ended(String),
+    /// The engine cannot be asked.
+    #[error("{0}")]
+    Unknown(String),
+}
+
 /// What is to be started.
 pub struct Launch<'l> {
     /// The deployment it belongs to.
@@ -191,25 +202,37 @@ impl<'r> Runner<'r> {
         Ok(Instance::Process(process))
     }
 
+    /// Whether it has ended, and why. That the engine cannot be asked says nothing about a container: it may serve all the same.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn not_ended(&self, instance: &Instance) -> Result<(), String> {
+        match self.alive(instance) {
+            Err(NotAlive::Ended(why)) => Err(why),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether it runs.
     ///
     /// # Errors
     /// It does not, for this reason; or the engine cannot be asked.
-    pub fn alive(&self, instance: &Instance) -> Result<(), String> {
+    pub fn alive(&self, instance: &Instance) -> Result<(), NotAlive> {
         match instance {
             Instance::Process(process) if process.is_running() => Ok(()),
-            Instance::Process(process) => Err(format!("process {} has ended", process.pid)),
+            Instance::Process(process) => Err(NotAlive::Ended(format!("process {} has ended", process.pid))),
             Instance::Container(name) => {
-                let state = self.engine().and_then(|engine| engine.state(name)).map_err(|error| error.to_string())?;
-                match state {
-                    None => Err(format!("container `{name}` is gone")),
-                    Some(state) if state.is_running => Ok(()),
-                    Some(state) if state.oom_killed => Err(format!("container `{name}` was killed: out of memory")),
+                let state = self.engine().and_then(|engine| engine.state(name));
+                let how = match state.map_err(|error| NotAlive::Unknown(error.to_string()))? {
+                    None => "is gone".to_owned(),
+                    Some(state) if state.is_running => return Ok(()),
+                    Some(state) if state.oom_killed => "was killed: out of memory".to_owned(),
                     Some(state) => {
                         let code = state.exit_code.map_or_else(String::new, |code| format!(" with exit code {code}"));
-                        Err(format!("container `{name}` has ended{code}"))
+                        format!("has ended{code}")
                     }
-                }
+                };
+                Err(NotAlive::Ended(format!("container `{name}` {how}")))
             }
         }
     }

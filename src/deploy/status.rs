@@ -88,11 +88,12 @@ pub fn look(repo: &Repo, environment: &Environment) -> Result<Standing, Fault> {
             standing.deploying = Some((id, stage));
         }
     }
-    for old in runtime.retired.iter().filter(|old| is_free && runner.alive(&old.instance).is_ok()) {
-        standing.problems.push(format!("{} still runs beside what serves; `git model reconcile`", old.version));
+    for old in runtime.retired.iter().filter(|_| is_free && runtime.deploying.is_none()) {
+        let problem = format!("{} may still run beside what serves; `git model reconcile`", old.version);
+        standing.problems.push(problem);
     }
     if let Some(serving) = &runtime.serving {
-        let alive = runner.alive(&serving.instance);
+        let alive = runner.alive(&serving.instance).map_err(|why| why.to_string());
         let answer = alive.and_then(|()| match health::check(reachable(serving.address), &serving.health, ANSWER) {
             Health::Ready => Ok(()),
             Health::NotReady(why) => Err(why),

@@ -4,6 +4,7 @@
 //! be tested.
 
 mod containers;
+mod deploy;
 mod dockerfile;
 mod engine;
 mod load;

@@ -18,6 +18,8 @@ struct Counts {
     loads: AtomicUsize,
     refusals: AtomicUsize,
     cuts: AtomicBool,
+    is_away: AtomicBool,
+    leaves_at_stop: AtomicBool,
     sent: AtomicU64,
     has_ended: AtomicBool,
 }
@@ -49,6 +51,28 @@ impl Proxy {
         proxy
     }
 
+    /// From now on the engine dies while it is sent an image, until it is mended.
+    pub fn cut_loads(&self) {
+        self.counts.cuts.store(true, Ordering::Relaxed);
+    }
+
+    /// Nobody answers any more.
+    pub fn cut(&self) {
+        self.counts.is_away.store(true, Ordering::Relaxed);
+    }
+
+    /// Nobody answers any more once a container is to be stopped.
+    pub fn cut_at_stop(&self) {
+        self.counts.leaves_at_stop.store(true, Ordering::Relaxed);
+    }
+
+    /// All is well again.
+    pub fn mend(&self) {
+        for flag in [&self.counts.cuts, &self.counts.is_away, &self.counts.leaves_at_stop] {
+            flag.store(false, Ordering::Relaxed);
+        }
+    }
+
     pub fn host(&self) -> String {
         format!("unix://{}", self.dir.path().join("s").display())
     }
@@ -74,13 +98,20 @@ impl Drop for Proxy {
 
 /// One request: the client makes a connection for each.
 fn pass(mut client: UnixStream, engine: &PathBuf, counts: &Counts) {
+    if counts.is_away.load(Ordering::Relaxed) {
+        return;
+    }
     let Ok(head) = head(&mut client) else { return };
     counts.sent.fetch_add(head.len() as u64, Ordering::Relaxed);
     let line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
+    if line.contains("/stop") && counts.leaves_at_stop.load(Ordering::Relaxed) {
+        counts.is_away.store(true, Ordering::Relaxed);
+        return;
+    }
     if line.starts_with("POST") && line.contains("/images/load") {
         counts.loads.fetch_add(1, Ordering::Relaxed);
         if counts.cuts.load(Ordering::Relaxed) {
-            let _ = client.read_exact(&mut [0; 64 << 10]);
+            let _ = client.read(&mut [0; 64 << 10]);
             return;
         }
         let take_one = |left: usize| left.checked_sub(1);

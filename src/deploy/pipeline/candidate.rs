@@ -110,7 +110,7 @@ impl Pipeline<'_> {
     }
 
     pub(super) fn wait_ready(&self, running: &Running) -> Result<Duration, String> {
-        let is_alive = || self.runner.alive(&running.instance);
+        let is_alive = || self.runner.not_ended(&running.instance);
         let address = super::switch::reachable(running.address);
         health::wait_ready(address, &running.health, self.environment.ready_timeout, &is_alive)
     }

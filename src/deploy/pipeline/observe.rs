@@ -34,7 +34,7 @@ impl Pipeline<'_> {
         let end = Instant::now() + self.environment.observe;
         let mut failures = 0;
         while Instant::now() < end {
-            self.runner.alive(&serving.instance)?;
+            self.runner.not_ended(&serving.instance)?;
             match health::check(super::switch::reachable(serving.address), &serving.health, ANSWER) {
                 Health::Ready => failures = 0,
                 Health::NotReady(why) => {

@@ -1,0 +1,165 @@
+//! `git model deploy` with the target `docker`, and an engine that goes away.
+
+#[allow(dead_code)]
+#[path = "../cli/deploy/load.rs"]
+mod load;
+#[allow(dead_code)]
+#[path = "../cli/deploy/place.rs"]
+mod place;
+#[path = "../cli/deploy/story.rs"]
+mod story;
+
+use place::{Place, wait_until};
+
+use git_model::deploy::docker::Engine;
+
+use crate::engine::host;
+use crate::proxy::Proxy;
+use crate::support::Env;
+
+const QUICK: &str = "target = \"docker\"\nobserve = \"300ms\"\ndrain_timeout = \"10s\"\n";
+
+fn place<'e>(env: &'e Env, lines: &str) -> Option<Place<'e>> {
+    let mut place = Place::new(env, lines);
+    place.variables.push(("DOCKER_HOST", host()?.to_owned()));
+    Some(place)
+}
+
+#[test]
+fn from_a_merge_to_a_running_model_and_back() {
+    let env = Env::new();
+    let Some(mut place) = place(&env, QUICK) else { return };
+    place.variables.push(("GIT_MODEL_SERVE_DELAY_MS", "300/50".to_owned()));
+    story::tell(&place);
+}
+
+/// A place whose first model serves, through a line to the engine that can be cut; the place ends before the line does.
+fn behind_a_line<'e>(env: &'e Env) -> Option<(Proxy, Place<'e>)> {
+    let line = Proxy::new(host()?, 0);
+    let mut place = Place::new(env, QUICK);
+    place.variables.push(("DOCKER_HOST", line.host()));
+    place.model(&["trust", "--yes"]).ok();
+    place.commit("first");
+    assert_eq!(place.settled(1), ["success"], "{}", place.logs());
+    Some((line, place))
+}
+
+/// Containers of the place that run.
+fn containers(place: &Place<'_>) -> usize {
+    let engine = Engine::connect_to(host().expect("an engine")).expect("it answers");
+    let clone = place.deployments()[0]["clone"].as_str().expect("a clone").to_owned();
+    let all = engine.containers(&format!("git-model.clone={clone}")).expect("a list");
+    all.iter().filter(|container| container.is_running).count()
+}
+
+#[test]
+fn an_engine_that_goes_away_while_it_builds() {
+    let env = Env::new();
+    let Some((line, place)) = behind_a_line(&env) else { return };
+    let first = place.version();
+    line.cut_loads();
+    place.train(2);
+    place.commit("second");
+    assert_eq!(place.settled(2), ["error", "success"], "{}", place.logs());
+    assert_eq!((place.version(), containers(&place)), (first.clone(), 1));
+    line.mend();
+    line.cut();
+    let told = place.model(&["status"]).ok();
+    assert!(told.text().contains("NOT healthy: no container engine answers"), "{}", told.text());
+    let refused = place.model(&["deploy"]).fails_with(1);
+    assert!(refused.stderr.contains("no container engine answers"), "{}", refused.stderr);
+    assert_eq!(place.version(), first);
+    line.mend();
+    place.model(&["deploy"]).ok();
+    assert_eq!((place.version(), containers(&place)), (place.short(), 1));
+}
+
+#[test]
+fn an_engine_that_goes_away_before_the_switch() {
+    let env = Env::new();
+    let Some((line, place)) = behind_a_line(&env) else { return };
+    let go = env.root().join("go");
+    let wait = format!("while ! [ -e {} ]; do sleep 0.05; done", go.display());
+    place.policy(&format!("{QUICK}test = [\"sh\", \"-c\", \"{wait}\"]\n"));
+    place.model(&["trust", "--yes"]).ok();
+    place.train(2);
+    place.commit("second");
+    wait_until("a candidate", || place.runtime()["candidate"].is_object());
+    line.cut();
+    std::fs::write(go, "").expect("written");
+    // The switch itself needs no engine, and the new version answers.
+    assert_eq!(place.settled(2), ["success", "inactive"], "{}", place.logs());
+    assert_eq!((place.version(), containers(&place)), (place.short(), 2));
+    let problems = place.standing()["problems"].to_string();
+    assert!(problems.contains("beside what serves"), "{problems}");
+    line.mend();
+    place.model(&["reconcile"]).ok();
+    assert_eq!(containers(&place), 1);
+    assert_eq!(place.standing()["problems"], serde_json::json!([]));
+}
+
+#[test]
+fn an_engine_that_goes_away_while_the_old_version_ends() {
+    let env = Env::new();
+    let Some((line, place)) = behind_a_line(&env) else { return };
+    place.train(2);
+    line.cut_at_stop();
+    place.commit("second");
+    assert_eq!(place.settled(2), ["success", "inactive"], "{}", place.logs());
+    assert_eq!((place.version(), containers(&place)), (place.short(), 2));
+    assert!(place.standing()["problems"].to_string().contains("beside what serves"), "{}", place.standing());
+    line.mend();
+    place.model(&["reconcile"]).ok();
+    assert_eq!((place.version(), containers(&place)), (place.short(), 1));
+}
+
+#[test]
+fn a_deployer_that_is_killed_while_it_builds_leaves_nothing() {
+    let env = Env::new();
+    let Some((_line, place)) = behind_a_line(&env) else { return };
+    let first = place.version();
+    place.train(2);
+    place.git(&["add", "-A"]).ok();
+    place.git(&["-c", "core.hooksPath=/dev/null", "commit", "-q", "-m", "second"]).ok();
+    for delay in [0, 30, 60, 120, 250, 500, 800, 1200, 1600] {
+        let known = [place.version(), place.short()];
+        let mut command = place.command(place.repo.model_command(&["deploy"]));
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        let mut deployer = command.spawn().expect("started");
+        std::thread::sleep(std::time::Duration::from_millis(delay));
+        deployer.kill().and_then(|()| deployer.wait()).expect("killed");
+        assert!(known.contains(&place.version()), "killed after {delay} ms");
+        place.model(&["reconcile", "--wait"]).ok();
+        assert_eq!(place.standing()["problems"], serde_json::json!([]), "killed after {delay} ms");
+        assert_eq!(containers(&place), 1, "killed after {delay} ms: {}", place.model(&["deployments"]).text());
+    }
+    assert_ne!(first, place.short());
+}
+
+#[test]
+fn a_dockerfile_is_deployed_and_a_step_that_fails_is_shown() {
+    let env = Env::new();
+    let Some(place) = place(&env, QUICK) else { return };
+    let lines = "target = \"docker\"\nobserve = \"100ms\"\ndockerfile = \"Dockerfile\"\ncontainer_port = 8080\nhealth = \"/\"\n";
+    place.policy(lines);
+    let program = std::fs::read(crate::engine::program()).expect("a program");
+    place.repo.write("server", &program);
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(place.repo.path("server"), executable).expect("set");
+    place.repo.write("Dockerfile", b"FROM scratch\nCOPY server /server\nENTRYPOINT [\"/server\", \"--port\", \"8080\"]\n");
+    place.model(&["trust", "--yes"]).ok();
+    place.commit("first");
+    assert_eq!(place.settled(1), ["success"], "{}", place.logs());
+    let mut client = load::Client { address: place.address(), stream: None, is_kept: false };
+    assert_eq!(client.get("/").expect("an answer").status, 200);
+
+    place.repo.write("Dockerfile", b"FROM scratch\nCOPY nothing /server\n");
+    let committed = place.commit("bad");
+    // Another Dockerfile is another command.
+    assert!(committed.stderr.contains("is not trusted in this clone, or has changed"), "{}", committed.stderr);
+    place.model(&["trust", "--yes"]).ok();
+    let refused = place.model(&["deploy"]).fails_with(1);
+    assert!(refused.stderr.contains("COPY nothing"), "{}", refused.stderr);
+    assert_eq!(place.settled(2), ["failure", "success"]);
+    assert_eq!(client.get("/").expect("an answer").status, 200);
+}
