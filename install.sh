@@ -159,10 +159,20 @@ build() {
     fi
     say 'Building git-model (a few minutes the first time)'
     target=${CARGO_TARGET_DIR:-$here/target}
-    (cd "$here" && cargo build --release --locked --bin git-model --target-dir "$target") ||
+    # A static program runs in container images that have nothing else. Cargo builds one only for a target that is named.
+    triple=$(rustc -vV | sed -n 's/^host: //p')
+    case $triple in
+    *-linux-gnu)
+        set -- --target "$triple"
+        RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
+        export RUSTFLAGS
+        ;;
+    *) set -- ;;
+    esac
+    (cd "$here" && cargo build --release --locked --bin git-model --target-dir "$target" "$@") ||
         die "the build in \`$here\` failed" "see cargo's message above, then run ./install.sh again"
+    built=$target/${2:-}/release/git-model
     # A default target in cargo's configuration adds a folder level.
-    built=$target/release/git-model
     [ -x "$built" ] || built=$(find "$target" -path '*/release/git-model' -type f -perm -u+x | head -n 1)
     [ -n "$built" ] || die "cargo left no \`git-model\` in \`$target\`" 'cargo build --release --locked'
 }

@@ -155,8 +155,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         }
     };
     let ui = Ui::new(Options { is_quiet: cli.quiet, has_no_pager: cli.no_pager, colour: cli.color });
-    if !matches!(cli.command, Command::Plumbing(_) | Command::Completions(_) | Command::Man(_)) {
-        mention_failures(&ui);
+    match cli.command {
+        // In a container there is no git, and nobody who reads.
+        Command::Plumbing(_) | Command::Completions(_) | Command::Man(_) | Command::ServeModel(_) => {}
+        _ => mention_failures(&ui),
     }
     let result = match cli.command {
         Command::Install(args) => install::run(args, &ui),

@@ -173,6 +173,12 @@ fn agree(record: &Record, local: &Local, runtime: &Runtime) -> Result<(), GitErr
                 record.append(&event)?;
                 deactivate(record, local, &event.deployment, None)?;
             }
+            // Its deployer was ended between the two lines of the record.
+            State::Success if !is_serving => {
+                event.state = State::Inactive;
+                event.reason = Some(serving.map_or_else(|| "it has ended".into(), |serving| format!("{serving} serves")));
+                record.append(&event)?;
+            }
             State::InProgress | State::Queued => {
                 if local.is_waiting(&event.deployment) {
                     continue;

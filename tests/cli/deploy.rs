@@ -1,8 +1,11 @@
 //! `git model deploy` and what follows, with the target `process`.
 
 mod faults;
+mod hostile;
 mod load;
 mod place;
+mod record;
+mod stages;
 mod story;
 
 use place::Place;

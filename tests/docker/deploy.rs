@@ -146,7 +146,9 @@ fn a_dockerfile_is_deployed_and_a_step_that_fails_is_shown() {
     place.repo.write("server", &program);
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(place.repo.path("server"), executable).expect("set");
-    place.repo.write("Dockerfile", b"FROM scratch\nCOPY server /server\nENTRYPOINT [\"/server\", \"--port\", \"8080\"]\n");
+    place
+        .repo
+        .write("Dockerfile", b"FROM scratch\nCOPY server /server\nENTRYPOINT [\"/server\", \"--port\", \"8080\"]\n");
     place.model(&["trust", "--yes"]).ok();
     place.commit("first");
     assert_eq!(place.settled(1), ["success"], "{}", place.logs());

@@ -54,6 +54,8 @@ pub fn run(args: Args, ui: &Ui) -> Result {
             reconcile::after(&context.repo, &args.name, None, ui);
             Ok(())
         }
+        // `post-commit` has run for it already.
+        "post-rewrite" if args.args.first().is_some_and(|what| what == "amend") => Ok(()),
         "post-commit" | "post-rewrite" => {
             reconcile::after(&context.repo, &args.name, None, ui);
             Ok(())
