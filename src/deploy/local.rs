@@ -11,8 +11,7 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -40,6 +39,8 @@ pub struct Local {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Runtime {
+    /// The clone that this is about.
+    pub clone: String,
     /// What clients are served by.
     pub serving: Option<Running>,
     /// What is being tested.
@@ -195,14 +196,18 @@ impl Local {
     /// # Errors
     /// The file cannot be read, or was changed by hand.
     pub fn runtime(&self) -> io::Result<Runtime> {
-        match std::fs::read(self.dir.join(STATE)) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|error| {
-                let path = self.dir.join(STATE);
-                io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is damaged: {error}", path.display()))
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Runtime::default()),
-            Err(error) => Err(error),
-        }
+        let nothing = || Runtime { clone: self.clone.clone(), ..Runtime::default() };
+        let text = match std::fs::read(self.dir.join(STATE)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(nothing()),
+            Err(error) => return Err(error),
+        };
+        let runtime: Runtime = serde_json::from_slice(&text).map_err(|error| {
+            let path = self.dir.join(STATE);
+            io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is damaged: {error}", path.display()))
+        })?;
+        // Copied together with the repository, it tells what runs elsewhere.
+        Ok(if runtime.clone == self.clone { runtime } else { nothing() })
     }
 
     /// Writes down what runs.
@@ -276,11 +281,9 @@ pub fn host() -> String {
     String::from_utf8_lossy(rustix::system::uname().nodename().to_bytes()).into_owned()
 }
 
-/// The machine and the folder, as one short word.
+/// The machine and the folder, as one short word. A folder that is moved stays the same, a copy of it is another.
 fn clone(repo: &Repo) -> String {
     const DIGITS: usize = 16;
-    let dir = repo.common_dir();
-    let dir = dir.canonicalize().unwrap_or(dir);
-    let place = [host().as_bytes(), b"\0", dir.as_os_str().as_bytes()].concat();
-    ObjectId::of(&place).to_string().chars().take(DIGITS).collect()
+    let folder = std::fs::metadata(repo.common_dir()).map_or(0, |metadata| metadata.ino());
+    ObjectId::of(format!("{}\0{folder}", host()).as_bytes()).to_string().chars().take(DIGITS).collect()
 }

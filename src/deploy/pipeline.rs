@@ -245,6 +245,7 @@ fn fail_early(record: &Record, mut event: Event, fault: &Fault) -> Result<Event,
 
 impl Pipeline<'_> {
     fn run(&mut self) -> Result<(), Fault> {
+        self.check_front()?;
         let artifact = self.stage(Name::Build, |pipeline| pipeline.build())?;
         self.event.digest = Some(artifact.digest().to_owned());
         if let Artifact::Image { tag, .. } = &artifact {

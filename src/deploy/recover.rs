@@ -176,7 +176,8 @@ fn agree(record: &Record, local: &Local, runtime: &Runtime) -> Result<(), GitErr
             // Its deployer was ended between the two lines of the record.
             State::Success if !is_serving => {
                 event.state = State::Inactive;
-                event.reason = Some(serving.map_or_else(|| "it has ended".into(), |serving| format!("{serving} serves")));
+                event.reason =
+                    Some(serving.map_or_else(|| "it has ended".into(), |serving| format!("{serving} serves")));
                 record.append(&event)?;
             }
             State::InProgress | State::Queued => {

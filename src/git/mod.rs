@@ -28,7 +28,7 @@ mod pkt_line;
 pub mod push;
 mod quarantine;
 pub mod reachable;
-pub mod remotes;
+mod remotes;
 pub mod revision;
 pub mod status;
 pub mod tags;

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::{Git, Repo};
+use super::Repo;
 
 const FILE_SCHEME: &[u8] = b"file://";
 
@@ -27,34 +27,6 @@ impl Repo {
         }
         repos
     }
-}
-
-/// Where the repository comes from, as a web page: the URL of `origin` without user and password, the same for
-/// `git@host:a/b.git` and `https://host/a/b`. None for a place that others cannot reach.
-pub fn source() -> Option<String> {
-    let url = Git::new(["config", "--get", "remote.origin.url"]).answer().ok()??;
-    web_page(String::from_utf8_lossy(&url).trim())
-}
-
-fn web_page(url: &str) -> Option<String> {
-    let rest = match url.split_once("://") {
-        Some(("http" | "https" | "ssh" | "git", rest)) => rest.to_owned(),
-        Some(_) => return None,
-        None => {
-            let (host, path) = url.split_once(':')?;
-            if host.contains('/') {
-                return None;
-            }
-            format!("{host}/{}", path.trim_start_matches('/'))
-        }
-    };
-    let (host, path) = rest.split_once('/')?;
-    let host = host.rsplit('@').next().unwrap_or(host);
-    let name = host.split(':').next().unwrap_or(host);
-    let is_local = name.is_empty() || name == "localhost" || name.starts_with("127.");
-    let path = path.trim_end_matches('/').trim_end_matches(".git");
-    let is_plain = |c: char| c.is_ascii_graphic();
-    (!is_local && !path.is_empty() && rest.chars().all(is_plain)).then(|| format!("https://{name}/{path}"))
 }
 
 fn open_at(base: &Path, url: &[u8]) -> Option<Repo> {
@@ -87,23 +59,6 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_source_has_no_secrets_and_one_form() {
-        for (url, page) in [
-            ("git@example.org:team/house.git", Some("https://example.org/team/house")),
-            ("https://user:secret@example.org/team/house.git", Some("https://example.org/team/house")),
-            ("ssh://git@example.org:2222/team/house", Some("https://example.org/team/house")),
-            ("https://example.org/team/house/", Some("https://example.org/team/house")),
-            ("/srv/git/house.git", None),
-            ("../house.git", None),
-            ("file:///srv/house.git", None),
-            ("http://127.0.0.1:3000/house", None),
-            ("", None),
-        ] {
-            assert_eq!(web_page(url).as_deref(), page, "{url}");
-        }
-    }
 
     #[test]
     fn escapes_of_urls() {

@@ -71,25 +71,28 @@ pub fn full(reference: &str) -> Option<String> {
     Some(format!("{place}{name}:{tag}"))
 }
 
-/// Where the code is, for everybody: an address without a user's name and password; `None` for a folder of this machine.
+/// Where the code is, for everybody, as a web page: without a user's name and password, and the same for
+/// `git@host:a/b.git` and `https://host/a/b`, so that an image does not depend on how a clone was made. `None` for a place
+/// that others cannot reach.
 pub fn source(url: &str) -> Option<String> {
-    let is_host = |host: &str| !host.is_empty() && !host.contains('/');
-    match url.split_once("://") {
-        Some(("file", _)) => None,
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            // What follows a `?` may be a token as well.
-            let path = path.split(['?', '#']).next().unwrap_or_default();
-            Some(format!("{scheme}://{host}/{path}"))
-        }
+    let rest = match url.split_once("://") {
+        Some(("http" | "https" | "ssh" | "git", rest)) => rest.to_owned(),
+        Some(_) => return None,
         // `git@example.org:team/house.git`
         None => {
-            let (host, path) = url.split_once(':').filter(|(host, _)| is_host(host))?;
-            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-            Some(format!("ssh://{host}/{}", path.trim_start_matches('/')))
+            let (host, path) = url.split_once(':').filter(|(host, _)| !host.contains('/'))?;
+            format!("{host}/{}", path.trim_start_matches('/'))
         }
-    }
+    };
+    let (host, path) = rest.split_once('/')?;
+    let host = host.rsplit('@').next().unwrap_or(host);
+    let name = host.split(':').next().unwrap_or(host);
+    let is_local = name.is_empty() || name == "localhost" || name.starts_with("127.");
+    // What follows a `?` may be a token as well.
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let path = path.trim_end_matches('/').trim_end_matches(".git");
+    let is_plain = path.chars().all(|c| c.is_ascii_graphic());
+    (!is_local && !path.is_empty() && is_plain).then(|| format!("https://{name}/{path}"))
 }
 
 #[cfg(test)]
@@ -133,17 +136,20 @@ mod tests {
     }
 
     #[test]
-    fn a_source_has_no_secrets() {
-        for (url, expected) in [
-            ("https://user:secret@example.org/a/b.git", Some("https://example.org/a/b.git")),
-            ("https://example.org/a.git?token=x", Some("https://example.org/a.git")),
-            ("git@example.org:a/b.git", Some("ssh://example.org/a/b.git")),
-            ("ssh://git@example.org:22/a.git", Some("ssh://example.org:22/a.git")),
-            ("file:///srv/a.git", None),
-            ("/srv/a.git", None),
-            ("../a", None),
+    fn a_source_has_no_secrets_and_one_form() {
+        for (url, page) in [
+            ("git@example.org:team/house.git", Some("https://example.org/team/house")),
+            ("https://user:secret@example.org/team/house.git", Some("https://example.org/team/house")),
+            ("https://example.org/team/house.git?token=x", Some("https://example.org/team/house")),
+            ("ssh://git@example.org:2222/team/house", Some("https://example.org/team/house")),
+            ("https://example.org/team/house/", Some("https://example.org/team/house")),
+            ("/srv/git/house.git", None),
+            ("../house.git", None),
+            ("file:///srv/house.git", None),
+            ("http://127.0.0.1:3000/house", None),
+            ("", None),
         ] {
-            assert_eq!(source(url).as_deref(), expected, "{url}");
+            assert_eq!(source(url).as_deref(), page, "{url}");
         }
     }
 }

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::{Fault, Pipeline};
-use crate::deploy::image::{self, Request};
+use crate::deploy::image::{self, Request, reference};
 use crate::deploy::local::Artifact;
 use crate::deploy::record::StageState;
 use crate::deploy::release;
-use crate::git::remotes;
 
 impl Pipeline<'_> {
     pub(super) fn build(&mut self) -> Result<(Artifact, StageState), Fault> {
@@ -42,12 +41,14 @@ impl Pipeline<'_> {
     }
 
     fn tag(&self) -> String {
-        format!("{}:{}", self.environment.image, self.event.version_or_commit())
+        // A `+`, which a version may have, is none of a tag's characters.
+        format!("{}:{}", self.environment.image, self.event.version_or_commit().replace('+', "-"))
     }
 
     fn build_image(&mut self) -> Result<(Artifact, StageState), Fault> {
         let tag = self.tag();
-        let source = remotes::source();
+        let origin = self.context.repo.config_string("remote.origin.url");
+        let source = origin.as_deref().and_then(reference::source);
         let request = Request {
             commit: self.order.commit,
             model: &self.model,

@@ -1,7 +1,8 @@
 //! Test: a candidate on a port of its own, before any client sees it.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Fault, Pipeline};
 use crate::deploy::golden;
@@ -110,9 +111,18 @@ impl Pipeline<'_> {
     }
 
     pub(super) fn wait_ready(&self, running: &Running) -> Result<Duration, String> {
-        let is_alive = || self.runner.not_ended(&running.instance);
+        let begun = Instant::now();
+        let (shown, total) = (Cell::new(0), self.environment.ready_timeout.as_millis());
+        self.progress.begin_steps("waiting until it is ready", u64::try_from(total).unwrap_or(u64::MAX));
+        let is_alive = || {
+            let now = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.progress.advance(now - shown.replace(now));
+            self.runner.not_ended(&running.instance)
+        };
         let address = super::switch::reachable(running.address);
-        health::wait_ready(address, &running.health, self.environment.ready_timeout, &is_alive)
+        let ready = health::wait_ready(address, &running.health, self.environment.ready_timeout, &is_alive);
+        self.progress.end();
+        ready
     }
 
     /// Inputs whose outputs are known.

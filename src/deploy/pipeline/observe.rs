@@ -32,6 +32,14 @@ impl Pipeline<'_> {
 
     fn watch(&mut self, serving: &Running) -> Result<(), String> {
         let end = Instant::now() + self.environment.observe;
+        let total = u64::try_from(self.environment.observe.as_millis()).unwrap_or(u64::MAX);
+        self.progress.begin_steps(&format!("watching {}", serving.version), total);
+        let watched = self.watch_until(end, serving);
+        self.progress.end();
+        watched
+    }
+
+    fn watch_until(&mut self, end: Instant, serving: &Running) -> Result<(), String> {
         let mut failures = 0;
         while Instant::now() < end {
             self.runner.not_ended(&serving.instance)?;
@@ -46,6 +54,7 @@ impl Pipeline<'_> {
                 }
             }
             sleep(LOOK.min(end.saturating_duration_since(Instant::now())));
+            self.progress.advance(u64::try_from(LOOK.as_millis()).unwrap_or_default());
         }
         self.log.say("stayed healthy");
         Ok(())

@@ -1,10 +1,12 @@
 //! Deploy: clients from the old version to the new one.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use super::{Fault, Pipeline};
 use crate::deploy::local::{Artifact, Running};
+use crate::deploy::process;
 use crate::deploy::proxy::{Proxy, Route};
 use crate::deploy::record::StageState;
 use crate::deploy::recover;
@@ -29,6 +31,23 @@ impl Pipeline<'_> {
     /// Where clients come to.
     fn front(&self) -> SocketAddr {
         recover::front(self.environment)
+    }
+
+    /// That the port is ours or free, before anything is built for it.
+    pub(super) fn check_front(&self) -> Result<(), Fault> {
+        let front = self.front();
+        let is_ours = self.runtime.serving.as_ref().is_some_and(|serving| serving.address == front);
+        if is_ours || Proxy::find(self.local.dir()).is_some() {
+            return Ok(());
+        }
+        match TcpListener::bind(front) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                let by = process::listener(front.port()).map_or_else(String::new, |by| format!(" by {by}"));
+                Err(Fault::PortTaken(format!("port {} is taken{by}", front.port())))
+            }
+            // What else is wrong with it is told when it is used.
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn switch(&mut self, artifact: &Artifact) -> Result<((), StageState), Fault> {

@@ -126,7 +126,7 @@ fn what_is_wrong_is_told_with_its_line() {
 
 proptest::proptest! {
     #[test]
-    fn no_text_is_too_much(text in "(\\[+|model|gate|\\.|m|\\]+|\n|=| |\"a\"|1|metric|max){0,40}") {
+    fn no_text_is_too_much(text in "(\\[+|model|gate|deploy|port|test|image|\\.|m|\\]+|\n|=| |\"a\"|\"1s\"|1|metric|max){0,40}") {
         let _ = Policy::parse(&text);
     }
 }
