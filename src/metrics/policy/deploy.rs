@@ -1,6 +1,6 @@
 //! `[deploy.NAME]`: where a model runs, and how it gets there. Pure.
 
-use std::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use serde::Serialize;
