@@ -15,6 +15,7 @@
 //! - [`deploy`]: from a commit to a running model.
 //! - [`server`]: a model behind HTTP.
 //! - [`git`]: everything that talks to git: config, index, filter protocol, processes.
+//! - [`scaffold`]: a repository for a model, from nothing.
 //! - [`doctor`]: what is wrong, and the command that mends it.
 //! - [`demo`]: the main job, shown on a small model.
 //! - [`progress`]: how the library tells what it is doing.
@@ -37,6 +38,7 @@ pub mod parallel;
 pub mod params;
 pub mod progress;
 pub mod registry;
+pub mod scaffold;
 pub mod server;
 pub mod store;
 pub mod sync;

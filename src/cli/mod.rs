@@ -34,6 +34,7 @@ mod eval;
 mod export;
 mod fsck;
 mod gc;
+mod init;
 mod install;
 mod list;
 mod log;
@@ -94,6 +95,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Init(init::Args),
     Install(install::Args),
     Uninstall(uninstall::Args),
     Track(track::Args),
@@ -161,6 +163,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         _ => mention_failures(&ui),
     }
     let result = match cli.command {
+        Command::Init(args) => init::run(args, &ui),
         Command::Install(args) => install::run(args, &ui),
         Command::Uninstall(args) => uninstall::run(args, &ui),
         Command::Track(args) => track::run(args, &ui),
