@@ -23,6 +23,7 @@ mod build;
 mod cat;
 mod check;
 mod checkout;
+mod ci;
 mod completions;
 mod demo;
 mod deploy;
@@ -124,6 +125,7 @@ enum Command {
     Stop(stop::Args),
     Prune(prune::Args),
     Pipeline(pipeline::Args),
+    Ci(ci::Args),
     Reconcile(reconcile::Args),
     Checkout(checkout::Args),
     Merge(merge::Args),
@@ -192,6 +194,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Stop(args) => stop::run(args, &ui),
         Command::Prune(args) => prune::run(args, &ui),
         Command::Pipeline(args) => pipeline::run(args, &ui),
+        Command::Ci(args) => ci::run(args, &ui),
         Command::Reconcile(args) => reconcile::run(args, &ui),
         Command::Checkout(args) => checkout::run(args, &ui),
         Command::Merge(args) => merge::run(args, &ui),

@@ -6,6 +6,7 @@
 //! **Limitations.** A file that is kept is not completed: what could be added to it is told ([`advice`]).
 
 pub mod advice;
+pub mod ci;
 pub mod files;
 
 use std::ffi::OsStr;
