@@ -98,7 +98,7 @@ pub fn init(request: &Request) -> Result<Report, ScaffoldError> {
         check_name(name)?;
     }
     let asked = request.dir.clone().or_else(|| request.name.as_ref().map(PathBuf::from));
-    let (top, is_new) = repository(asked.as_deref())?;
+    let Place { top, way, is_new } = repository(asked.as_deref())?;
     let name = match &request.name {
         Some(name) => name.clone(),
         None => sanitized(top.file_name().unwrap_or_default()),
@@ -118,7 +118,6 @@ pub fn init(request: &Request) -> Result<Report, ScaffoldError> {
     let pattern = request.template.pattern();
     let tracked = (pattern.to_owned(), track::track(&top, pattern.as_bytes())?);
     let (settings, hooks) = install(&top)?;
-    let way = asked.filter(|way| way != Path::new("."));
     let commands = commands(request.template, way.as_deref(), &policy(&top));
     Ok(Report { way, is_new, files, tracked, settings, hooks, advice, commands })
 }
@@ -137,29 +136,47 @@ fn sanitized(folder: &OsStr) -> String {
     if name.is_empty() { "model".into() } else { name.to_owned() }
 }
 
-/// Goes to the top of the repository that is meant, which is made if it is not there; whether it was.
-fn repository(asked: Option<&Path>) -> Result<(PathBuf, bool), ScaffoldError> {
+/// Where the repository is.
+struct Place {
+    top: PathBuf,
+    /// As one gets there from where one was; none if one was there.
+    way: Option<PathBuf>,
+    is_new: bool,
+}
+
+/// Goes to the top of the repository that is meant, which is made if it is not there.
+fn repository(asked: Option<&Path>) -> Result<Place, ScaffoldError> {
+    let before = here()?;
     if let Some(dir) = asked {
-        let failed = |source| ScaffoldError::Io { path: dir.into(), source };
         let was_there = dir.is_dir();
-        std::fs::create_dir_all(dir).map_err(failed)?;
-        std::env::set_current_dir(dir).map_err(failed)?;
-        if let Some(top) = work_tree_around()?
-            && here()? != top.canonicalize().map_err(failed)?
-        {
-            if !was_there {
-                // It is empty, and of no use.
-                let _ = std::fs::remove_dir(here()?);
+        std::fs::create_dir_all(dir).map_err(|source| ScaffoldError::Io { path: dir.into(), source })?;
+        go(dir)?;
+        if let Some(top) = work_tree_around()? {
+            let dir = here()?;
+            go(&top)?;
+            let top = here()?;
+            if dir != top {
+                if !was_there {
+                    // It is empty, and of no use.
+                    let _ = std::fs::remove_dir(&dir);
+                }
+                return Err(ScaffoldError::Nested { dir, top });
             }
-            return Err(ScaffoldError::Nested { dir: dir.into(), top });
         }
     }
-    if let Some(top) = work_tree_around()? {
-        std::env::set_current_dir(&top).map_err(|source| ScaffoldError::Io { path: top.clone(), source })?;
-        return Ok((top, false));
+    let around = work_tree_around()?;
+    match &around {
+        Some(top) => go(top)?,
+        None => drop(Git::new(["init", "--quiet"]).output()?),
     }
-    Git::new(["init", "--quiet"]).output()?;
-    Ok((here()?, true))
+    let top = here()?;
+    let is_new = around.is_none();
+    let way = (top != before).then(|| asked.map_or_else(|| top.clone(), Path::to_owned));
+    Ok(Place { top, way, is_new })
+}
+
+fn go(dir: &Path) -> Result<(), ScaffoldError> {
+    std::env::set_current_dir(dir).map_err(|source| ScaffoldError::Io { path: dir.into(), source })
 }
 
 fn here() -> Result<PathBuf, ScaffoldError> {

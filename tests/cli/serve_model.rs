@@ -12,7 +12,7 @@ use crate::train::{points, repo, train};
 mod drain;
 #[cfg(feature = "onnx")]
 mod onnx;
-mod server;
+pub mod server;
 
 use server::{Client, PATIENCE, Server};
 

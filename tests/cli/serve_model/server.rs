@@ -127,6 +127,11 @@ impl Client {
         self.0.get_mut().write_all(text.as_bytes())
     }
 
+    /// Some bytes of a request.
+    pub fn write(&mut self, text: &str) -> io::Result<()> {
+        self.0.get_mut().write_all(text.as_bytes())
+    }
+
     pub fn receive(&mut self) -> io::Result<Answer> {
         let malformed = || io::Error::from(io::ErrorKind::InvalidData);
         let line = self.line()?;
