@@ -159,10 +159,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
         }
     };
     let ui = Ui::new(Options { is_quiet: cli.quiet, has_no_pager: cli.no_pager, colour: cli.color });
-    match cli.command {
-        // In a container there is no git, and nobody who reads.
-        Command::Plumbing(_) | Command::Completions(_) | Command::Man(_) | Command::ServeModel(_) => {}
-        _ => mention_failures(&ui),
+    if is_for_people(&cli.command) {
+        mention_failures(&ui);
     }
     let result = match cli.command {
         Command::Init(args) => init::run(args, &ui),
@@ -220,6 +218,11 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.code())
         }
     }
+}
+
+/// Whether somebody reads what a command says. A server has no repository, and may be what a deployment has started.
+const fn is_for_people(command: &Command) -> bool {
+    !matches!(command, Command::Plumbing(_) | Command::Completions(_) | Command::Man(_) | Command::ServeModel(_))
 }
 
 /// Deployments that have failed where nobody looked.

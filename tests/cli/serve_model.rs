@@ -298,3 +298,14 @@ fn a_link_and_a_session_of_its_own() {
     server.signal(Signal::TERM);
     assert_eq!(server.wait().0.code(), Some(0));
 }
+
+#[test]
+fn what_people_must_be_told_is_not_told_to_a_server() {
+    let env = Env::new();
+    let repo = env.repo("house");
+    repo.write(".git/model/deploy/unseen", b"it has failed\n");
+    let served = repo.model(&["serve-model", "nowhere.safetensors"]).fails_with(1);
+    assert!(!served.stderr.contains("it has failed"), "{}", served.stderr);
+    let told = repo.model(&["ls-files"]).ok();
+    assert!(told.stderr.contains("it has failed"), "{}", told.stderr);
+}
