@@ -8,6 +8,7 @@ use crate::progress::Progress;
 use crate::scaffold::{self, Done, Report, Request, ScaffoldError, Template};
 use crate::ui::Ui;
 use crate::worktree::models;
+use crate::worktree::track::Outcome;
 
 /// Make a repository for a model, or equip one: settings, data to start with, all that a deployment needs.
 ///
@@ -66,7 +67,14 @@ fn tell(report: &Report, ui: &Ui) {
             ui.note(&format!("{word} {files}"));
         }
     }
-    ui.note(&format!("`{}` is tracked", report.tracked.0));
+    let (pattern, outcome) = &report.tracked;
+    if *outcome == Outcome::Overruled {
+        ui.warn(&format!(
+            "other attributes keep `{pattern}` from being tracked; `git model track '{pattern}'` says more"
+        ));
+    } else {
+        ui.note(&format!("`{pattern}` is tracked"));
+    }
     if !report.settings.is_empty() {
         ui.note("git now calls git-model for weight files (--local: in this repository)");
     }

@@ -176,3 +176,19 @@ fn wrong_places_and_names_are_refused() {
     let blocked = repo.model(&["init", "x", "--dir", "file/x"]).fails_with(1);
     assert!(blocked.stderr.contains("cannot make `file/x`"), "{}", blocked.stderr);
 }
+
+#[test]
+fn what_stands_in_the_way_is_told() {
+    let env = Env::bare();
+    let repo = env.at("house");
+    std::fs::create_dir(&repo.dir).expect("a folder");
+    repo.git(&["init", "-q"]).ok();
+    repo.git(&["config", "core.hooksPath", "theirs"]).ok();
+    repo.write(".git/info/attributes", b"*.safetensors -filter\n");
+    let told = repo.model(&["init"]).ok();
+    assert!(told.stderr.contains("other attributes keep `*.safetensors`"), "{}", told.stderr);
+    // From 2.54 on git has room for hooks of several.
+    let is_blocked = told.stderr.contains("other hooks stand in the way of post-checkout, ");
+    assert!(is_blocked || told.stderr.contains("hooks are in place"), "{}", told.stderr);
+    assert!(!repo.path("theirs").exists(), "hooks of others stay theirs");
+}

@@ -90,6 +90,7 @@ fn a_model_is_served_as_the_page_says() {
     let followed: Vec<String> = steps[1..].iter().chain([&request]).map(|step| dense(&step.command)).collect();
     assert_eq!(printed, followed, "the page follows what `init` says");
     assert_eq!(told[1].0, steps[1].printed, "the training is that of the page");
+    assert_eq!(told[2].1, steps[2].printed, "so is what the hooks say");
     assert!(told.last().is_some_and(|(_, stderr)| stderr.contains(&format!("serves at http://127.0.0.1:{port}"))));
 
     let wanted: Value = serde_json::from_str(&request.printed).expect("the page shows an answer");
