@@ -16,7 +16,7 @@ pub enum Forge {
 }
 
 /// How git-model is installed, for a shell.
-const INSTALL: &str = include_str!("templates/ci/install.sh");
+const INSTALL: &str = include_str!("templates/ci/install");
 
 impl Forge {
     /// Its workflow, and the job for a branch.
