@@ -4,9 +4,8 @@ use crate::deploy::carry_out::{self, Wish};
 use crate::deploy::local::Local;
 use crate::deploy::reconcile::{self, Due};
 use crate::deploy::record::State;
-use crate::deploy::{Fault, recover};
+use crate::deploy::recover;
 use crate::error::{Error, Kind, Result};
-use crate::git::Repo;
 use crate::progress::Progress;
 use crate::ui::Ui;
 use crate::worktree::Context;
@@ -45,7 +44,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         if args.wait {
             failed |= !deploy(&context, due, ui)?;
         } else {
-            start(&context.repo, due, "reconcile", &reconcile::who(), ui)?;
+            start(&context, due, "reconcile", &reconcile::who(), ui)?;
         }
     }
     if due.is_empty() && !any {
@@ -74,14 +73,14 @@ fn deploy(context: &Context, due: &Due, ui: &Ui) -> Result<bool> {
 }
 
 /// After git has done something. Never fails: git is done already.
-pub fn after(repo: &Repo, event: &str, by: Option<&str>, ui: &Ui) {
-    let due = match reconcile::due(repo, event == "post-rewrite") {
+pub fn after(context: &Context, event: &str, by: Option<&str>, ui: &Ui) {
+    let due = match reconcile::due(&context.repo, event == "post-rewrite") {
         Ok(due) => due,
         Err(fault) => return ui.warn(&format!("nothing is deployed: {fault}")),
     };
     for due in due {
         let by = by.map_or_else(reconcile::who, str::to_owned);
-        if let Err(error) = start(repo, &due, event, &by, ui) {
+        if let Err(error) = start(context, &due, event, &by, ui) {
             ui.warn(&format!("{} is not deployed: {error}", due.environment.name));
             error.hints().iter().for_each(|hint| ui.talk(&format!("hint: {hint}")));
         }
@@ -89,17 +88,15 @@ pub fn after(repo: &Repo, event: &str, by: Option<&str>, ui: &Ui) {
 }
 
 /// One line, and the rest happens elsewhere.
-fn start(repo: &Repo, due: &Due, trigger: &str, by: &str, ui: &Ui) -> Result {
-    let environment = &due.environment;
-    carry_out::trusted(repo, environment, due.tip)?;
-    let local = Local::of(repo, &environment.name).map_err(Fault::from)?;
-    let id = reconcile::new_id().map_err(Fault::from)?;
-    let log = reconcile::start(repo, &local, due, &id, trigger, by)?;
-    let short: String = due.tip.to_string().chars().take(10).collect();
+fn start(context: &Context, due: &Due, trigger: &str, by: &str, ui: &Ui) -> Result {
+    carry_out::trusted(&context.repo, &due.environment, due.tip)?;
+    let (event, log) = reconcile::start(context, due, trigger, by)?;
     ui.note(&format!(
-        "deploying {} {short} to {}: deployment {id}, log `{}`",
-        environment.model,
-        environment.name,
+        "deploying {} {} to {}: deployment {}, log `{}`",
+        event.model,
+        event.version_or_commit(),
+        event.environment,
+        event.deployment,
         log.display()
     ));
     Ok(())

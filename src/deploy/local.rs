@@ -250,6 +250,17 @@ impl Local {
         serde_json::from_slice::<Process>(&text).is_ok_and(|process| process.is_running())
     }
 
+    /// Forgets those that have queued and do not wait any more.
+    pub fn clear_queue(&self) {
+        let Ok(entries) = std::fs::read_dir(self.dir.join("queue")) else { return };
+        for entry in entries.flatten() {
+            let waits = entry.file_name().to_str().and_then(DeploymentId::parse).is_some_and(|id| self.is_waiting(&id));
+            if !waits {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// The folder of a release.
     pub fn release(&self, digest: &str) -> PathBuf {
         self.dir.join("releases").join(digest)

@@ -4,16 +4,19 @@
 //! was resolved, a rebase or a cherry-pick.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::DirBuilder;
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::local::{Local, Lock, Runtime};
 use super::pipeline::{Order, first_event};
 use super::plan::{self, Decision};
 use super::process::{self, Process};
-use super::record::{DeploymentId, Record, State};
+use super::record::{DeploymentId, Event, Record, State};
 use super::{Fault, recover};
+use crate::atomic_file::write_whole;
 use crate::git::history::CommitId;
 use crate::git::time::rfc3339;
 use crate::git::{Git, GitError, Repo, merging, revision};
@@ -113,20 +116,21 @@ pub fn take_turn(
     progress: &dyn Progress,
 ) -> Result<Option<(Lock, Runtime)>, Fault> {
     let record = Record::of(&environment.name);
-    let mut queued = None;
+    let mut queued = announced(&record, &order.deployment)?;
+    let mut place = queued.is_some().then(|| Queued::join(local, &order.deployment)).transpose()?;
     let lock = match local.try_lock()? {
         Some(lock) => lock,
         None => {
-            let (_, mut event) = first_event(context, environment, local, order)?;
-            event.state = State::Queued;
-            let _place = Queued::join(local, &order.deployment)?;
-            record.append(&event)?;
+            if queued.is_none() {
+                place = Some(Queued::join(local, &order.deployment)?);
+                queued = Some(announce(context, environment, local, order)?);
+            }
             progress.note(&waiting(local));
-            queued = Some(event);
             local.lock()?
         }
     };
     let runtime = recover::settle(environment, local, &lock, progress)?;
+    drop(place);
     if !is_automatic {
         return Ok(Some((lock, runtime)));
     }
@@ -147,6 +151,21 @@ pub fn take_turn(
     Ok(None)
 }
 
+/// Says in the record that a deployment waits.
+fn announce(context: &Context, environment: &Environment, local: &Local, order: &Order) -> Result<Event, Fault> {
+    let (_, mut event) = first_event(context, environment, local, order)?;
+    event.state = State::Queued;
+    Record::of(&environment.name).append(&event)?;
+    Ok(event)
+}
+
+/// What was said of a deployment that waits.
+fn announced(record: &Record, deployment: &DeploymentId) -> Result<Option<Event>, GitError> {
+    let all = record.deployments()?;
+    let found = all.into_iter().rev().find(|known| known.last.deployment == *deployment);
+    Ok(found.filter(|known| known.state() == State::Queued).map(|known| known.last))
+}
+
 fn waiting(local: &Local) -> String {
     let deploying = local.runtime().ok().and_then(|runtime| runtime.deploying);
     match deploying {
@@ -156,16 +175,27 @@ fn waiting(local: &Local) -> String {
 }
 
 /// A place in the queue: who comes after a process that has died finds out by it.
-struct Queued(std::path::PathBuf);
+struct Queued(PathBuf);
 
 impl Queued {
     fn join(local: &Local, deployment: &DeploymentId) -> io::Result<Self> {
+        Self::of(local, deployment, &Process::current()?)
+    }
+
+    fn of(local: &Local, deployment: &DeploymentId, process: &Process) -> io::Result<Self> {
         let path = local.queue(deployment);
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        std::fs::write(&path, serde_json::to_vec(&Process::current()?)?)?;
+        let text = serde_json::to_vec(process)?;
+        // Whoever looks meanwhile finds one or the other.
+        write_whole(&path, |mut file| io::Write::write_all(&mut file, &text))?;
         Ok(Self(path))
+    }
+
+    /// The place is somebody else's from now on.
+    fn leave(self) {
+        std::mem::forget(self);
     }
 }
 
@@ -192,24 +222,32 @@ pub fn who() -> String {
     who.rfind('>').map_or_else(|| "unknown".into(), |end| who[..=end].to_owned())
 }
 
-/// Starts the deployment of a tip in the background, where it goes on when git and the terminal are gone.
+/// Starts the deployment of a tip in the background, where it goes on when git and the terminal are gone. What was recorded,
+/// and the log.
 ///
 /// # Errors
-/// It cannot be started.
-pub fn start(
-    repo: &Repo,
-    local: &Local,
-    due: &Due,
-    deployment: &DeploymentId,
-    trigger: &str,
-    by: &str,
-) -> Result<std::path::PathBuf, Fault> {
-    drop(local.open_log(deployment, "pipeline")?);
-    let log = local.logs(deployment).join("pipeline.log");
-    let tip = due.tip.to_string();
-    let args = ["deploy-in-background", &due.environment.name, &tip, deployment.as_str(), trigger, by];
+/// The commit has no weights of the model; it cannot be started.
+pub fn start(context: &Context, due: &Due, trigger: &str, by: &str) -> Result<(Event, PathBuf), Fault> {
+    let Due { environment, tip } = due;
+    let local = Local::of(&context.repo, &environment.name)?;
+    let order = Order {
+        deployment: new_id()?,
+        commit: *tip,
+        trigger: trigger.to_owned(),
+        by: by.to_owned(),
+        rollback_to: None,
+        is_verbose: false,
+    };
+    let place = Queued::join(&local, &order.deployment)?;
+    let event = announce(context, environment, &local, &order)?;
+    drop(local.open_log(&order.deployment, "pipeline")?);
+    let log = local.logs(&order.deployment).join("pipeline.log");
+    let args = ["deploy-in-background", &environment.name, &tip.to_string(), order.deployment.as_str(), trigger, by];
     let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-    let folder = repo.work_dir().unwrap_or_else(|| repo.git_dir());
-    process::start(&std::env::current_exe()?, &args, &[], Path::new(&folder), &log)?;
-    Ok(log)
+    let folder = context.repo.work_dir().unwrap_or_else(|| context.repo.git_dir());
+    let process = process::start(&std::env::current_exe()?, &args, &[], &folder, &log)?;
+    // If it was faster, the place is gone already, and this one says that it is not waiting any more.
+    Queued::of(&local, &order.deployment, &process)?.leave();
+    place.leave();
+    Ok((event, log))
 }

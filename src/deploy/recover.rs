@@ -54,6 +54,7 @@ pub fn settle(
         local.save(&runtime)?;
     }
     agree(&record, local, &runtime)?;
+    local.clear_queue();
     Ok(runtime)
 }
 

@@ -76,8 +76,11 @@ pub fn look(repo: &Repo, environment: &Environment) -> Result<Standing, Fault> {
         standing.drift = Some("nothing is deployed from this clone".into());
         return Ok(standing);
     };
+    // While the lock is ours, what is written down does not change.
+    let lock = local.try_lock()?;
     let runtime = local.runtime()?;
-    let is_free = local.try_lock()?.is_some();
+    let is_free = lock.is_some();
+    drop(lock);
     let runner = Runner::to_stop(environment, &local)?;
     if let Some(deploying) = &runtime.deploying {
         let (id, stage) = (deploying.deployment.to_string(), deploying.stage.clone());
@@ -165,10 +168,15 @@ pub fn state(repo: &Repo, deployment: &Deployment) -> (State, Option<String>) {
         return recorded;
     }
     let Some(local) = Local::existing(repo, &deployment.last.environment) else { return recorded };
-    let is_ours = local.clone_name() == deployment.last.clone;
-    let is_alive = match deployment.state() {
-        State::Queued => local.is_waiting(&deployment.last.deployment),
-        _ => !matches!(local.try_lock(), Ok(Some(_))),
-    };
-    if is_ours && !is_alive { (State::Error, Some("its deployer was ended".into())) } else { recorded }
+    let id = &deployment.last.deployment;
+    if local.clone_name() != deployment.last.clone || local.is_waiting(id) {
+        return recorded;
+    }
+    let Ok(Some(_lock)) = local.try_lock() else { return recorded };
+    // It may have come to its end since it was read.
+    let now = Record::of(&deployment.last.environment).deployments().unwrap_or_default();
+    match now.into_iter().find(|now| now.last.deployment == *id) {
+        Some(now) if now.state().is_final() => (now.state(), now.last.reason),
+        _ => (State::Error, Some("its deployer was ended".into())),
+    }
 }

@@ -13,6 +13,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::deploy::record::share;
 use crate::git::hooks::{EVENTS, HookError, Hooks, State};
 use crate::git::install::{self, Program, Scope, quote};
 use crate::git::{Git, GitError, Repo};
@@ -206,6 +207,7 @@ fn install(top: &Path) -> Result<Installed, ScaffoldError> {
     }
     let settings = install::write(Scope::Local, &missing)?;
     let hooks = Hooks::find(program, Some(top.to_owned()), &EVENTS)?.install(Scope::Local)?;
+    share::configure()?;
     Ok((settings, hooks))
 }
 

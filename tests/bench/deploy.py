@@ -97,7 +97,7 @@ def merge(place, number, has_deploy):
     place.git("merge", "--no-ff", "--no-edit", f"side{number}")
     took = time.perf_counter() - begun
     if has_deploy and place.settle() != "success":
-        sys.exit("the deployment failed")
+        sys.exit(place.model("deployments"))
     return took
 
 

@@ -2,6 +2,7 @@
 
 mod faults;
 mod hostile;
+#[allow(dead_code)]
 mod load;
 mod place;
 mod record;

@@ -51,17 +51,17 @@ pub fn run(args: Args, ui: &Ui) -> Result {
                 after_octopus(&context, &mut report, ui);
             }
             crate::cli::checkout::tell(&report, ui);
-            reconcile::after(&context.repo, &args.name, None, ui);
+            reconcile::after(&context, &args.name, None, ui);
             Ok(())
         }
         // `post-commit` has run for it already.
         "post-rewrite" if args.args.first().is_some_and(|what| what == "amend") => Ok(()),
         "post-commit" | "post-rewrite" => {
-            reconcile::after(&context.repo, &args.name, None, ui);
+            reconcile::after(&context, &args.name, None, ui);
             Ok(())
         }
         "post-receive" => {
-            reconcile::after(&context.repo, &args.name, user().as_deref(), ui);
+            reconcile::after(&context, &args.name, user().as_deref(), ui);
             Ok(())
         }
         "pre-commit" | "pre-merge-commit" => {

@@ -52,7 +52,7 @@ impl Every {
     }
 
     fn is_next(&self) -> bool {
-        self.count.fetch_add(1, Ordering::Relaxed) % self.every == 0
+        self.count.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.every)
     }
 }
 

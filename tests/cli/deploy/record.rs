@@ -33,8 +33,10 @@ fn git_itself_shows_the_record() {
             format!("inactive: house {first} to prod"),
             format!("success: house {second} to prod"),
             format!("in_progress: house {second} to prod"),
+            format!("queued: house {second} to prod"),
             format!("success: house {first} to prod"),
             format!("in_progress: house {first} to prod"),
+            format!("queued: house {first} to prod"),
             "deployments to prod".to_owned(),
         ]
     );
