@@ -119,8 +119,9 @@ const fn state(model: &Model) -> &'static str {
 }
 
 pub fn run(args: Args, ui: &Ui) -> Result {
-    let context = super::context()?;
-    if context.repo.work_dir().is_none() {
+    if let Ok(context) = super::context()
+        && context.repo.work_dir().is_none()
+    {
         return only_environments(&args, &context.repo, ui);
     }
     let context = super::work_tree_context()?;

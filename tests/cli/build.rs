@@ -127,7 +127,7 @@ fn a_layout_of_the_oci_has_every_blob_under_its_digest() {
     assert_eq!(config["rootfs"]["diff_ids"], Value::Array(named), "the layers are not compressed");
     let labels = &config["config"]["Labels"];
     assert_eq!(labels["org.opencontainers.image.version"], "v1.2.0");
-    assert_eq!(labels["org.opencontainers.image.source"], "https://example.org/house.git");
+    assert_eq!(labels["org.opencontainers.image.source"], "https://example.org/house");
 }
 
 #[test]
