@@ -2,9 +2,9 @@
 
 use super::deploy;
 use crate::deploy::local::Local;
-use crate::deploy::retention;
 use crate::deploy::runner::Runner;
-use crate::error::{Error, Result};
+use crate::deploy::{reconcile, retention};
+use crate::error::Result;
 use crate::progress::Progress;
 use crate::ui::{Ui, count};
 
@@ -31,11 +31,7 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         let surplus = retention::surplus(&environment, &local, &local.runtime()?)?;
         return ui.print(&surplus.iter().map(|digest| format!("{digest}\n")).collect::<String>());
     }
-    let Some(lock) = local.try_lock()? else {
-        return Err(
-            Error::failed(format!("somebody deploys to {} now", environment.name)).hint("prune when it has ended")
-        );
-    };
+    let lock = reconcile::wait(&local, ui)?;
     let runner = Runner::to_stop(&environment, &local)?;
     let pruned = retention::prune(&environment, &local, &lock, &runner)?;
     ui.print(&pruned.artifacts.iter().map(|digest| format!("{digest}\n")).collect::<String>())?;

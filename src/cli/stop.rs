@@ -19,15 +19,16 @@ pub struct Args {
 
 pub fn run(args: Args, ui: &Ui) -> Result {
     let context = super::context()?;
-    let environment = deploy::environment(&context.repo, Some(&args.environment))?;
-    let Some(local) = Local::existing(&context.repo, &environment.name) else {
+    let name = &args.environment;
+    let local = Local::existing(&context.repo, name).filter(|_| !name.contains('/'));
+    // How it was deployed counts, whatever `.gitmodel.toml` says by now.
+    let known = local.map(|local| Ok::<_, Error>((local.runtime()?.environment, local))).transpose()?;
+    let Some((Some(environment), local)) = known else {
+        let environment = deploy::environment(&context.repo, Some(name))?;
         ui.note(&format!("nothing was deployed to {} from this clone", environment.name));
         return Ok(());
     };
-    let Some(lock) = local.try_lock()? else {
-        return Err(Error::failed(format!("somebody deploys to {} now", environment.name))
-            .hint("`git model logs -f` shows it; stop when it has ended"));
-    };
+    let lock = reconcile::wait(&local, ui)?;
     let said = match halt::halt(&environment, &local, &lock, &reconcile::who(), ui)? {
         Some(version) => format!("{version} does not serve any more"),
         None => format!("nothing serves in {}", environment.name),

@@ -22,6 +22,7 @@ use super::record::DeploymentId;
 use crate::atomic_file::{AtomicFile, open_folder, sync_folder};
 use crate::git::Repo;
 use crate::id::ObjectId;
+use crate::metrics::policy::deploy::Environment;
 
 const STATE: &str = "state.json";
 /// Tests that are remembered.
@@ -41,6 +42,8 @@ pub struct Local {
 pub struct Runtime {
     /// The clone that this is about.
     pub clone: String,
+    /// How it was deployed to last, for who must stop it when the section is gone.
+    pub environment: Option<Environment>,
     /// What clients are served by.
     pub serving: Option<Running>,
     /// What is being tested.

@@ -273,6 +273,7 @@ impl Pipeline<'_> {
         let begun = Instant::now();
         self.log.begun = begun;
         self.log.file = self.local.open_log(&self.order.deployment, name.as_str()).ok();
+        self.runtime.environment = Some(self.environment.clone());
         self.runtime.deploying = Some(Deploying {
             deployment: self.order.deployment.clone(),
             commit: self.event.commit.clone(),

@@ -125,8 +125,7 @@ pub fn take_turn(
                 place = Some(Queued::join(local, &order.deployment)?);
                 queued = Some(announce(context, environment, local, order)?);
             }
-            progress.note(&waiting(local));
-            local.lock()?
+            wait(local, progress)?
         }
     };
     let runtime = recover::settle(environment, local, &lock, progress)?;
@@ -149,6 +148,18 @@ pub fn take_turn(
         record.append(&event)?;
     }
     Ok(None)
+}
+
+/// The lock, however long it takes; says whom it waits for.
+///
+/// # Errors
+/// The lock cannot be opened.
+pub fn wait(local: &Local, progress: &dyn Progress) -> io::Result<Lock> {
+    if let Some(lock) = local.try_lock()? {
+        return Ok(lock);
+    }
+    progress.note(&waiting(local));
+    local.lock()
 }
 
 /// Says in the record that a deployment waits.

@@ -3,7 +3,7 @@
 use core::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use toml_edit::{Item, Table};
 
 use super::keys::{Keys, nearest};
@@ -36,7 +36,7 @@ const SECONDS_MAX: f64 = 86_400.0;
 /// An environment: a place where one version of a model runs.
 ///
 /// What it says, as JSON, is what `git model trust` allows.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
     /// Its name.
     pub name: String,
@@ -75,7 +75,7 @@ pub struct Environment {
 }
 
 /// What runs a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
     /// A container engine.
@@ -87,7 +87,7 @@ pub enum Target {
 }
 
 /// How one version makes way for the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Strategy {
     /// A proxy stands before both.
