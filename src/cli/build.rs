@@ -101,6 +101,8 @@ impl Job {
             return Err(Error::new(Kind::Usage, format!("`{name}` is no name of an image"))
                 .hint("such a name is in lowercase: `house-pricing:v1.2.0`"));
         }
+        // Engines do not all add the tag that everybody means.
+        let name = reference::split(&name).map(|(name, tag)| format!("{name}:{tag}")).unwrap_or(name);
         Ok(Self { context, commit, model, version, name })
     }
 

@@ -86,11 +86,6 @@ fn line(repo: &Repo, deployment: &Deployment) -> Line {
 }
 
 fn cells(repo: &Repo, deployment: &Deployment) -> [String; 10] {
-    // A record may come from anywhere: terminals obey what is not shown.
-    all_cells(repo, deployment).map(|cell| cell.replace(char::is_control, "?"))
-}
-
-fn all_cells(repo: &Repo, deployment: &Deployment) -> [String; 10] {
     let event = &deployment.last;
     let (state, reason) = status::state(repo, deployment);
     let by = event.by.split(" <").next().unwrap_or_default().to_owned();

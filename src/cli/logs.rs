@@ -54,6 +54,11 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         return Ok(());
     }
     let mut any = false;
+    let has_stages = Name::ALL.iter().any(|name| dir.join(format!("{}.log", name.as_str())).exists());
+    if let (false, false, Ok(file)) = (has_stages, args.follow, File::open(dir.join("pipeline.log"))) {
+        // It came to no stage: what it said is all there is.
+        return copy(file, &|| Ok(true), ui);
+    }
     for stage in stages {
         let path = dir.join(format!("{stage}.log"));
         // While it is under way, stages come one after the other.
@@ -70,6 +75,9 @@ pub fn run(args: Args, ui: &Ui) -> Result {
                 return Ok(true);
             }
             let runs = local.runtime()?;
+            if stage != RUN && status::state(&repo, &deployment_now(&deployment)?).0.is_final() {
+                return Ok(true);
+            }
             Ok(match stage {
                 RUN if args.stage.is_some() => !runs.all().any(|running| running.deployment == *id),
                 stage => runs.deploying.is_none_or(|deploying| deploying.deployment != *id || deploying.stage != stage),
@@ -94,9 +102,10 @@ fn find(repo: &Repo, id: Option<&str>) -> Result<(Deployment, Local)> {
     }
     let deployments: Vec<Deployment> = all.iter().map(|(deployment, _)| deployment.clone()).collect();
     let found = match id {
-        Some(id) => plan::find("any environment", &deployments, id)?.clone(),
+        Some(id) => plan::find(&deployments, id)?.clone(),
         None => {
             let own = all.iter().filter(|(deployment, local)| deployment.last.clone == local.clone_name());
+            let own = own.filter(|(deployment, local)| local.logs(&deployment.last.deployment).is_dir());
             let last = own.max_by(|(one, _), (other, _)| one.created.cmp(&other.created));
             let none = || Error::failed("nothing was deployed from this clone").hint("`git model deploy`");
             last.ok_or_else(none)?.0.clone()

@@ -28,7 +28,9 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     let environment = deploy::environment(&context.repo, args.environment.as_deref())?;
     let local = Local::of(&context.repo, &environment.name)?;
     if args.dry_run {
-        let surplus = retention::surplus(&environment, &local, &local.runtime()?)?;
+        let runner = Runner::to_stop(&environment, &local)?;
+        let mut surplus = retention::surplus(&environment, &local.runtime()?);
+        surplus.retain(|digest| runner.has(digest));
         return ui.print(&surplus.iter().map(|digest| format!("{digest}\n")).collect::<String>());
     }
     let lock = reconcile::wait(&local, ui)?;

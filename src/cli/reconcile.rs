@@ -1,14 +1,21 @@
 //! `git model reconcile`, and what hooks do of it.
 
+use std::time::Duration;
+
 use crate::deploy::carry_out::{self, Wish};
 use crate::deploy::local::Local;
 use crate::deploy::reconcile::{self, Due};
+use crate::deploy::record::Record;
 use crate::deploy::record::State;
-use crate::deploy::recover;
+use crate::deploy::{recover, status};
 use crate::error::{Error, Kind, Result};
+use crate::git::Repo;
 use crate::progress::Progress;
 use crate::ui::Ui;
 use crate::worktree::Context;
+
+/// So often it is looked whether a deployment has ended.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Bring what runs in line with the branches: deploy tips that are not deployed, start again what has ended.
 ///
@@ -27,19 +34,25 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     let mut any = false;
     for environment in reconcile::policy(&context.repo)?.environments {
         let Some(local) = Local::existing(&context.repo, &environment.name) else { continue };
-        let Some(lock) = local.try_lock()? else {
-            ui.note(&format!("{}: a deployment is under way", environment.name));
-            any = true;
-            continue;
+        let lock = match local.try_lock()? {
+            Some(lock) => lock,
+            None if args.wait => reconcile::wait(&local, ui)?,
+            None => {
+                ui.note(&format!("{}: a deployment is under way", environment.name));
+                any = true;
+                continue;
+            }
         };
+        // What was deployed was trusted; what the section says by now may not be.
+        let environment = local.runtime()?.environment.unwrap_or(environment);
         recover::settle(&environment, &local, &lock, ui)?;
         if recover::revive(&context, &environment, &local, &lock, ui)? {
             ui.note(&format!("{}: serves again", environment.name));
             any = true;
         }
     }
+    let mut failed = args.wait && !hooks_have_succeeded(&context.repo)?;
     let due = reconcile::due(&context.repo, false)?;
-    let mut failed = false;
     for due in &due {
         if args.wait {
             failed |= !deploy(&context, due, ui)?;
@@ -47,10 +60,33 @@ pub fn run(args: Args, ui: &Ui) -> Result {
             start(&context, due, "reconcile", &reconcile::who(), ui)?;
         }
     }
-    if due.is_empty() && !any {
+    if due.is_empty() && !any && !failed {
         ui.note("all is as it should be");
     }
     if failed { Err(Error::silent(Kind::Failed)) } else { Ok(()) }
+}
+
+/// Waits for deployments of tips that are under way or queued; whether the last one of each tip did not fail.
+fn hooks_have_succeeded(repo: &Repo) -> Result<bool> {
+    let mut all_well = true;
+    for environment in reconcile::policy(repo)?.environments {
+        let (Some(local), Some(tip)) = (Local::existing(repo, &environment.name), reconcile::tip(&environment)?) else {
+            continue;
+        };
+        let record = Record::of(&environment.name);
+        let tip = tip.to_string();
+        loop {
+            let own = recover::own(&record, &local)?;
+            let last = own.iter().rev().find(|one| one.last.rollback_to.is_none() && one.last.commit == tip);
+            let state = last.map(|last| status::state(repo, last).0);
+            if state.is_none_or(State::is_final) {
+                all_well &= state != Some(State::Failure);
+                break;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+    Ok(all_well)
 }
 
 fn deploy(context: &Context, due: &Due, ui: &Ui) -> Result<bool> {

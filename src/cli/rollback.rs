@@ -33,8 +33,9 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     let context = super::context()?;
     let environment = deploy::environment(&context.repo, args.environment.as_deref())?;
     let local = Local::of(&context.repo, &environment.name)?;
-    let own = recover::own(&Record::of(&environment.name), &local)?;
-    let serving = local.runtime()?.serving.map(|serving| serving.commit);
+    let runtime = local.runtime()?;
+    let own = recover::made(&Record::of(&environment.name), &local, &runtime)?;
+    let serving = runtime.serving.map(|serving| serving.commit);
     let to = plan::rollback(&environment.name, &own, serving.as_deref(), args.to.as_deref())?;
     ui.note(&format!("back to {} {} (deployment {})", to.last.model, to.last.version_or_commit(), to.last.deployment));
     let wish = Wish {

@@ -1,5 +1,7 @@
 //! `git model stop`.
 
+use std::time::Duration;
+
 use super::deploy;
 use crate::deploy::local::Local;
 use crate::deploy::{halt, reconcile};
@@ -7,9 +9,12 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::ui::Ui;
 
+/// How long a deployment that is under way may take to end.
+const END: Duration = Duration::from_secs(5);
+
 /// Stop what runs in an environment: what it is doing is finished, then nothing answers there any more.
 ///
-/// It stays so until the branch moves, or `git model deploy`. What was built is kept.
+/// A deployment that is under way is ended, too. It stays so until the branch moves, or `git model deploy`. What was built is kept.
 #[derive(clap::Args)]
 pub struct Args {
     /// The environment.
@@ -28,6 +33,10 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         ui.note(&format!("nothing was deployed to {} from this clone", environment.name));
         return Ok(());
     };
+    if let (None, Some(deploying)) = (local.try_lock()?, local.runtime()?.deploying) {
+        ui.note(&format!("deployment {} is ended in the stage `{}`", deploying.deployment, deploying.stage));
+        deploying.process.stop(END)?;
+    }
     let lock = reconcile::wait(&local, ui)?;
     let said = match halt::halt(&environment, &local, &lock, &reconcile::who(), ui)? {
         Some(version) => format!("{version} does not serve any more"),

@@ -3,6 +3,7 @@
 use super::install::{Place, ScopeArgs};
 use crate::deploy::record::share;
 use crate::error::Result;
+use crate::git::Git;
 use crate::git::install::{self, SECTIONS};
 use crate::progress::Progress;
 use crate::ui::Ui;
@@ -29,6 +30,10 @@ pub fn run(args: Args, ui: &Ui) -> Result {
         0 => format!("git-model was not configured ({flag})"),
         _ => format!("git does not call git-model any more ({flag})"),
     });
+    let has_own = || Git::new(["config", "--local", "--get", "filter.model.process"]).succeeds().unwrap_or(false);
+    if !place.scope.is_in_repository() && place.hooks.is_some() && has_own() {
+        ui.note("this repository has settings of its own: `git model uninstall --local` removes them");
+    }
     if let Some(hooks) = &place.hooks
         && hooks.uninstall(place.hook_scope())?
     {

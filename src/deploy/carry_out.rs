@@ -6,7 +6,7 @@ use super::local::{self, Local};
 use super::pipeline::{self, Order, Stages};
 use super::record::{Deployment, DeploymentId, Event, Stage, State};
 use super::runner::Runner;
-use super::{Fault, reconcile, retention};
+use super::{Fault, reconcile, recover, retention};
 use crate::git::Repo;
 use crate::git::history::{CommitId, History};
 use crate::metrics::policy::FILE;
@@ -81,8 +81,8 @@ pub fn rehearse(context: &Context, wish: &Wish, stages: Stages, progress: &dyn P
     trusted(&context.repo, environment, wish.commit)?;
     let local = Local::of(&context.repo, &environment.name)?;
     let order = wish.order()?;
-    let turn = reconcile::take_turn(context, environment, &local, &order, false, progress)?;
-    let Some((lock, _)) = turn else { return Ok(Vec::new()) };
+    let lock = reconcile::wait(&local, progress)?;
+    recover::settle(environment, &local, &lock, progress)?;
     pipeline::rehearse(context, environment, &local, &lock, &order, stages, progress)
 }
 
@@ -121,7 +121,12 @@ pub fn leave_word(repo: &Repo, line: &str) {
 /// What was left to tell, once.
 pub fn unseen(repo: &Repo) -> Vec<String> {
     let path = local::root(repo).join("unseen");
-    let Ok(text) = std::fs::read_to_string(&path) else { return Vec::new() };
-    let _ = std::fs::remove_file(path);
+    let taken = local::root(repo).join(format!("unseen-{}", std::process::id()));
+    // What is added from now on is told next time.
+    if std::fs::rename(&path, &taken).is_err() {
+        return Vec::new();
+    }
+    let text = std::fs::read_to_string(&taken).unwrap_or_default();
+    let _ = std::fs::remove_file(taken);
     text.lines().map(str::to_owned).collect()
 }

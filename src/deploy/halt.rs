@@ -2,7 +2,7 @@
 
 use super::local::{Local, Lock};
 use super::proxy::Proxy;
-use super::record::{DeploymentId, Record};
+use super::record::Record;
 use super::runner::Runner;
 use super::{Fault, recover};
 use crate::metrics::policy::deploy::Environment;
@@ -21,15 +21,16 @@ pub fn halt(
 ) -> Result<Option<String>, Fault> {
     let mut runtime = recover::settle(environment, local, lock, progress)?;
     let runner = Runner::to_stop(environment, local)?;
-    // From now on nobody comes; who is there may stay until the end.
+    let serving = runtime.serving.clone();
+    if let Some(serving) = &serving {
+        // The proxy stays until the last answer is given.
+        runner.stop(serving, environment.drain_timeout)?;
+        runtime.serving = None;
+        local.save(&runtime)?;
+        recover::deactivate(&Record::of(&environment.name), local, None, &format!("stopped by {by}"))?;
+    }
     if let Some(proxy) = Proxy::find(local.dir()) {
         proxy.stop()?;
     }
-    let Some(serving) = runtime.serving.clone() else { return Ok(None) };
-    runner.stop(&serving, environment.drain_timeout)?;
-    runtime.serving = None;
-    local.save(&runtime)?;
-    let nobody = DeploymentId::from_random(0);
-    recover::deactivate(&Record::of(&environment.name), local, &nobody, Some(&format!("stopped by {by}")))?;
-    Ok(Some(serving.version))
+    Ok(serving.map(|serving| serving.version))
 }

@@ -188,11 +188,11 @@ fn seconds(context: &Context, commit: CommitId) -> Result<u64, ImageError> {
 
 /// What the program is told: which weights to serve under which names, and where.
 fn command(request: &Request<'_>, version: &str, served: &[(String, String)]) -> Vec<String> {
-    let mut command: Vec<String> = served.iter().map(|(name, path)| format!("{name}=/{path}")).collect();
     let port = request.port.to_string();
-    let options = ["--version", version, "--address", "0.0.0.0", "--port", &port];
-    command.extend(options.map(str::to_owned));
-    command
+    // A name may begin with a dash.
+    let options = ["--version", version, "--address", "0.0.0.0", "--port", &port, "--"];
+    let files = served.iter().map(|(name, path)| format!("{name}=/{path}"));
+    options.into_iter().map(str::to_owned).chain(files).collect()
 }
 
 fn metadata(context: &Context, request: &Request<'_>, version: &str) -> Result<Files, ImageError> {

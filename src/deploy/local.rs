@@ -19,14 +19,15 @@ use serde::{Deserialize, Serialize};
 
 use super::process::Process;
 use super::record::DeploymentId;
-use crate::atomic_file::{AtomicFile, open_folder, sync_folder};
+use crate::atomic_file::{AtomicFile, open_folder, sync_folder, write_whole};
 use crate::git::Repo;
-use crate::id::ObjectId;
 use crate::metrics::policy::deploy::Environment;
 
 const STATE: &str = "state.json";
 /// Tests that are remembered.
 const TESTED_MAX: usize = 50;
+/// Deployments that are remembered.
+const MADE_MAX: usize = 1000;
 
 /// The private folder of an environment.
 #[derive(Debug, Clone)]
@@ -52,6 +53,8 @@ pub struct Runtime {
     pub retired: Vec<Running>,
     /// Who is deploying.
     pub deploying: Option<Deploying>,
+    /// What this clone has built, the oldest first. The record says so as well, but anybody may write there.
+    pub made: Vec<Made>,
     /// Digests of what has passed its tests, with the tests.
     pub tested: Vec<String>,
     /// How long the last candidate took to get ready, in seconds.
@@ -75,6 +78,19 @@ pub struct Running {
     pub address: SocketAddr,
     /// The path that tells whether it is ready.
     pub health: String,
+}
+
+/// What was built for a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// Its commit.
+    pub commit: String,
+    /// What was built.
+    pub artifact: Artifact,
+    /// Whether it has served.
+    pub has_served: bool,
 }
 
 /// What was built.
@@ -116,6 +132,9 @@ pub struct Deploying {
     pub stage: String,
     /// Who does it.
     pub process: Process,
+    /// The user's test, while it runs.
+    #[serde(default)]
+    pub test: Option<Process>,
 }
 
 /// Whoever has it is the only one to deploy.
@@ -142,14 +161,17 @@ impl Local {
     pub fn of(repo: &Repo, environment: &str) -> io::Result<Self> {
         let root = root(repo);
         let dir = root.join(environment);
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        Ok(Self { dir, clone: clone(repo) })
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|error| at(&dir, error))?;
+        Ok(Self { dir, clone: clone(repo)? })
     }
 
     /// The folder of one that is there already.
     pub fn existing(repo: &Repo, environment: &str) -> Option<Self> {
         let dir = root(repo).join(environment);
-        dir.is_dir().then(|| Self { dir, clone: clone(repo) })
+        if !dir.is_dir() {
+            return None;
+        }
+        clone(repo).ok().map(|clone| Self { dir, clone })
     }
 
     /// The folder itself.
@@ -191,7 +213,14 @@ impl Local {
     }
 
     fn lock_file(&self) -> io::Result<File> {
-        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(self.dir.join("lock"))
+        let path = self.dir.join("lock");
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| at(&path, error))
     }
 
     /// What runs.
@@ -207,7 +236,13 @@ impl Local {
         };
         let runtime: Runtime = serde_json::from_slice(&text).map_err(|error| {
             let path = self.dir.join(STATE);
-            io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is damaged: {error}", path.display()))
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!(
+                    "`{}` is damaged ({error}); without it, end what `ps -ef | grep git-model` shows",
+                    path.display()
+                ),
+            )
         })?;
         // Copied together with the repository, it tells what runs elsewhere.
         Ok(if runtime.clone == self.clone { runtime } else { nothing() })
@@ -218,6 +253,10 @@ impl Local {
     /// # Errors
     /// It cannot be written.
     pub fn save(&self, runtime: &Runtime) -> io::Result<()> {
+        self.write(runtime).map_err(|error| at(&self.dir.join(STATE), error))
+    }
+
+    fn write(&self, runtime: &Runtime) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(runtime)?;
         let folder = open_folder(&self.dir)?;
         let file = AtomicFile::create_in(std::os::fd::AsFd::as_fd(&folder), 0o600)?;
@@ -264,6 +303,18 @@ impl Local {
         }
     }
 
+    /// Removes what a deployer that was ended has not finished.
+    pub fn clear_unfinished(&self) {
+        for (folder, prefix) in [(self.dir.clone(), "test-"), (self.dir.join("releases"), ".unfinished-")] {
+            let Ok(entries) = std::fs::read_dir(folder) else { continue };
+            let is_unfinished = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.starts_with(prefix));
+            for entry in entries.flatten().filter(|entry| is_unfinished(&entry.file_name())) {
+                // What cannot be removed now is tried again next time.
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
     /// The folder of a release.
     pub fn release(&self, digest: &str) -> PathBuf {
         self.dir.join("releases").join(digest)
@@ -274,6 +325,14 @@ impl Runtime {
     /// All that runs, or may run.
     pub fn all(&self) -> impl Iterator<Item = &Running> {
         self.serving.iter().chain(&self.candidate).chain(&self.retired)
+    }
+
+    /// Remembers what was built for a deployment, and whether it has served.
+    pub fn note_made(&mut self, made: Made) {
+        self.made.retain(|known| known.deployment != made.deployment);
+        self.made.push(made);
+        let surplus = self.made.len().saturating_sub(MADE_MAX);
+        self.made.drain(..surplus);
     }
 
     /// Remembers that something has passed its tests.
@@ -287,7 +346,25 @@ impl Runtime {
 
 /// The folder of all environments.
 pub fn root(repo: &Repo) -> PathBuf {
-    repo.common_dir().join("model").join("deploy")
+    let dir = repo.common_dir();
+    // In a linked work tree it leads through folders that may go.
+    dir.canonicalize().unwrap_or(dir).join("model").join("deploy")
+}
+
+/// An error that says where.
+fn at(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
+}
+
+/// The environments in which something of this clone serves, as they were when it was deployed.
+pub fn serving(repo: &Repo) -> Vec<Environment> {
+    let Ok(entries) = std::fs::read_dir(root(repo)) else { return Vec::new() };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let runtime =
+        |name: String| Local::existing(repo, &name)?.runtime().ok().filter(|runtime| runtime.serving.is_some());
+    let mut all: Vec<Environment> = names.filter_map(runtime).filter_map(|runtime| runtime.environment).collect();
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    all
 }
 
 /// The machine's name.
@@ -295,9 +372,20 @@ pub fn host() -> String {
     String::from_utf8_lossy(rustix::system::uname().nodename().to_bytes()).into_owned()
 }
 
-/// The machine and the folder, as one short word. A folder that is moved stays the same, a copy of it is another.
-fn clone(repo: &Repo) -> String {
-    const DIGITS: usize = 16;
-    let folder = std::fs::metadata(repo.common_dir()).map_or(0, |metadata| metadata.ino());
-    ObjectId::of(format!("{}\0{folder}", host()).as_bytes()).to_string().chars().take(DIGITS).collect()
+/// A clone's name, drawn at random when it is first asked for. A folder that is moved stays the same, a copy of it is another:
+/// its inode is.
+fn clone(repo: &Repo) -> io::Result<String> {
+    let path = root(repo).join("clone");
+    let inode = std::fs::metadata(repo.common_dir())?.ino().to_string();
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    if let Some((name, known)) = text.trim().split_once(' ')
+        && known == inode
+    {
+        return Ok(name.to_owned());
+    }
+    let mut bytes = [0; 8];
+    io::Read::read_exact(&mut File::open("/dev/urandom")?, &mut bytes)?;
+    let name: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    write_whole(&path, |mut file| file.write_all(format!("{name} {inode}\n").as_bytes()))?;
+    Ok(name)
 }

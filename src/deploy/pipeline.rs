@@ -17,7 +17,7 @@ use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Fault;
-use super::local::{Artifact, Deploying, Local, Lock, Running, Runtime, host};
+use super::local::{Artifact, Deploying, Local, Lock, Made, Running, Runtime, host};
 use super::process::Process;
 use super::record::{Deployment, DeploymentId, Event, Record, Stage, StageState, State};
 use super::runner::Runner;
@@ -60,6 +60,8 @@ pub struct Pipeline<'p> {
     event: Event,
     begun: Instant,
     log: Log<'p>,
+    /// What was built.
+    made: Option<Artifact>,
     /// What the strategy `recreate` has ended.
     replaced: Option<Running>,
     /// Only stages before the switch are run, and nothing is recorded.
@@ -164,11 +166,11 @@ pub fn deploy(
     let begun = Instant::now();
     let runner = match Runner::new(environment, local) {
         Ok(runner) => runner,
-        Err(fault) => return fail_early(&record, event, &fault),
+        Err(fault) => return fail_early(&record, local, event, &fault),
     };
     let runtime = match local.runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return fail_early(&record, event, &error.into()),
+        Err(error) => return fail_early(&record, local, event, &error.into()),
     };
     let log = Log { file: None, progress, is_verbose: order.is_verbose, begun };
     let mut pipeline = Pipeline {
@@ -184,6 +186,7 @@ pub fn deploy(
         event,
         begun,
         log,
+        made: None,
         replaced: None,
         is_rehearsal: false,
     };
@@ -224,6 +227,7 @@ pub fn rehearse(
         event,
         begun,
         log: Log { file: None, progress, is_verbose: order.is_verbose, begun },
+        made: None,
         replaced: None,
         is_rehearsal: true,
     };
@@ -236,7 +240,11 @@ pub fn rehearse(
 }
 
 /// What cannot even be begun is recorded as well.
-fn fail_early(record: &Record, mut event: Event, fault: &Fault) -> Result<Event, Fault> {
+fn fail_early(record: &Record, local: &Local, mut event: Event, fault: &Fault) -> Result<Event, Fault> {
+    if let Ok(mut log) = local.open_log(&event.deployment, Name::Build.as_str()) {
+        // It stands in the record, too.
+        let _ = writeln!(log, "not begun: {fault}");
+    }
     event.state = fault.state();
     event.reason = Some(fault.to_string());
     record.append(&event)?;
@@ -248,6 +256,8 @@ impl Pipeline<'_> {
         self.check_front()?;
         let artifact = self.stage(Name::Build, |pipeline| pipeline.build())?;
         self.event.digest = Some(artifact.digest().to_owned());
+        self.made = Some(artifact.clone());
+        self.note_made(false);
         if let Artifact::Image { tag, .. } = &artifact {
             self.event.image = Some(tag.clone());
         }
@@ -258,6 +268,8 @@ impl Pipeline<'_> {
 
     fn rehearsal(&mut self, stages: Stages) -> Result<(), Fault> {
         let artifact = self.stage(Name::Build, |pipeline| pipeline.build())?;
+        self.made = Some(artifact.clone());
+        self.note_made(false);
         if stages.has(Name::Test) {
             self.stage(Name::Test, |pipeline| pipeline.test(&artifact))?;
         }
@@ -279,6 +291,7 @@ impl Pipeline<'_> {
             commit: self.event.commit.clone(),
             stage: name.as_str().to_owned(),
             process: Process::current()?,
+            test: None,
         });
         self.local.save(&self.runtime)?;
         self.log.say(&format!("{} of {} {}", name.as_str(), self.event.model, self.event.version_or_commit()));
@@ -313,13 +326,24 @@ impl Pipeline<'_> {
         if let Some(Err(fault)) = serving.map(|serving| self.runner.keep_running(serving)) {
             self.progress.warn(&format!("it will not be started again by itself: {fault}"));
         }
+        self.note_made(true);
         let recorded = self.finish();
         // What made way may finish what it is doing now that the new version is known to be good.
         self.retire();
         recorded
     }
 
+    fn note_made(&mut self, has_served: bool) {
+        let Some(artifact) = self.made.clone() else { return };
+        let (deployment, commit) = (self.order.deployment.clone(), self.event.commit.clone());
+        self.runtime.note_made(Made { deployment, commit, artifact, has_served });
+    }
+
     fn fail(mut self, fault: &Fault) -> Result<Event, Fault> {
+        if self.event.stages.is_empty() {
+            self.log.file = self.local.open_log(&self.order.deployment, Name::Build.as_str()).ok();
+            self.log.say(&format!("not begun: {fault}"));
+        }
         self.event.state = fault.state();
         self.event.reason = Some(fault.to_string());
         if let Err(error) = self.clear_candidate() {
@@ -334,7 +358,8 @@ impl Pipeline<'_> {
         self.event.seconds = round(self.begun.elapsed());
         self.record.append(&self.event)?;
         if self.event.state == State::Success {
-            super::recover::deactivate(&self.record, self.local, &self.event.deployment, None)?;
+            let id = &self.event.deployment;
+            super::recover::deactivate(&self.record, self.local, Some(id), &format!("{id} serves"))?;
         }
         self.runtime.deploying = None;
         self.local.save(&self.runtime)?;

@@ -37,16 +37,11 @@ pub fn reconcile(tip: &str, deployments: &[Deployment], serving: Option<&str>) -
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoWayBack {
     /// Nothing else has ever served.
-    #[error("nothing was deployed to `{0}` before that could be gone back to")]
+    #[error("nothing was deployed from this clone to `{0}` before that could be gone back to")]
     Nothing(String),
     /// There is no such deployment.
-    #[error("there is no deployment `{id}` to `{environment}`")]
-    Unknown {
-        /// As it was asked for.
-        id: String,
-        /// Where it was looked for.
-        environment: String,
-    },
+    #[error("there is no deployment `{0}`")]
+    Unknown(String),
     /// The first digits are those of several.
     #[error("`{0}` are the first digits of several deployments")]
     Ambiguous(String),
@@ -67,7 +62,7 @@ pub fn rollback<'d>(
     to: Option<&str>,
 ) -> Result<&'d Deployment, NoWayBack> {
     if let Some(id) = to {
-        let found = find(environment, deployments, id)?;
+        let found = find(deployments, id)?;
         if !found.was_active {
             return Err(NoWayBack::NeverServed(found.last.deployment.clone(), found.state().name()));
         }
@@ -100,34 +95,31 @@ fn skipped(deployments: &[Deployment], from: &DeploymentId, to: &DeploymentId) -
 ///
 /// # Errors
 /// There is none, or more than one.
-pub fn find<'d>(environment: &str, deployments: &'d [Deployment], id: &str) -> Result<&'d Deployment, NoWayBack> {
+pub fn find<'d>(deployments: &'d [Deployment], id: &str) -> Result<&'d Deployment, NoWayBack> {
     let is_meant = |deployment: &&Deployment| !id.is_empty() && deployment.last.deployment.as_str().starts_with(id);
     let mut found = deployments.iter().filter(is_meant);
     match (found.next(), found.next()) {
         (Some(only), None) => Ok(only),
-        (None, _) => Err(NoWayBack::Unknown { id: id.to_owned(), environment: environment.to_owned() }),
+        (None, _) => Err(NoWayBack::Unknown(id.to_owned())),
         (Some(_), Some(_)) => Err(NoWayBack::Ambiguous(id.to_owned())),
     }
 }
 
-/// The digests of what may be deleted: all but those of the last `keep` versions that have served, and `used`.
-pub fn surplus(deployments: &[Deployment], keep: usize, used: &[&str]) -> Vec<String> {
+/// The digests of what may be deleted: all but those of the last `keep` versions that have served, and `used`. `made` are
+/// digests of what was built, the oldest first, and whether it has served.
+pub fn surplus(made: &[(&str, bool)], keep: usize, used: &[&str]) -> Vec<String> {
     let mut kept: HashSet<&str> = used.iter().copied().collect();
     let mut versions = HashSet::new();
-    for deployment in deployments.iter().rev().filter(|deployment| deployment.was_active) {
-        let Some(digest) = deployment.last.digest.as_deref() else { continue };
+    for (digest, _) in made.iter().rev().filter(|(_, has_served)| *has_served) {
         if versions.len() < keep || versions.contains(digest) {
             versions.insert(digest);
             kept.insert(digest);
         }
     }
-    let mut surplus = Vec::new();
-    for deployment in deployments {
-        if let Some(digest) = &deployment.last.digest
-            && !kept.contains(&**digest)
-            && !surplus.contains(digest)
-        {
-            surplus.push(digest.clone());
+    let mut surplus: Vec<String> = Vec::new();
+    for (digest, _) in made {
+        if !kept.contains(digest) && !surplus.iter().any(|known| known == digest) {
+            surplus.push((*digest).to_owned());
         }
     }
     surplus
@@ -205,21 +197,14 @@ mod tests {
         assert_eq!(rollback("prod", &all, Some("b"), Some("00000003")).map(|to| &*to.last.commit), Ok("c"));
         assert!(matches!(rollback("prod", &all, None, Some("00000002")), Err(NoWayBack::NeverServed(_, "failure"))));
         assert!(matches!(rollback("prod", &all, None, Some("0")), Err(NoWayBack::Ambiguous(_))));
-        assert!(matches!(rollback("prod", &all, None, Some("f")), Err(NoWayBack::Unknown { .. })));
+        assert!(matches!(rollback("prod", &all, None, Some("f")), Err(NoWayBack::Unknown(_))));
     }
 
     #[test]
     fn the_last_versions_are_kept() {
-        use State::*;
-        let all = history(&[
-            (Inactive, "a", None),
-            (Failure, "x", None),
-            (Inactive, "b", None),
-            (Inactive, "c", None),
-            (Success, "b", Some(2)),
-        ]);
-        assert_eq!(surplus(&all, 2, &[]), ["digest-a", "digest-x"]);
-        assert_eq!(surplus(&all, 1, &["digest-a"]), ["digest-x", "digest-c"]);
-        assert!(surplus(&all, 9, &["digest-x"]).is_empty());
+        let made = [("a", true), ("x", false), ("b", true), ("c", true), ("b", true)];
+        assert_eq!(surplus(&made, 2, &[]), ["a", "x"]);
+        assert_eq!(surplus(&made, 1, &["a"]), ["x", "c"]);
+        assert!(surplus(&made, 9, &["x"]).is_empty());
     }
 }

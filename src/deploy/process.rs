@@ -4,8 +4,7 @@
 //! starter's streams: whoever waits for the end of a pipe of ours, as git does, must not wait for a server.
 //!
 //! **Limitations.** Linux only, by `/proc`. The moment counts from the last boot, and the number within this namespace of
-//! processes: a [`Process`] that was noted in another container means nothing here. A descriptor above 9 that was handed to
-//! us without close-on-exec is inherited, since nothing safe closes it.
+//! processes: a [`Process`] that was noted in another container means nothing here.
 
 mod listener;
 
@@ -14,7 +13,7 @@ use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{IpAddr, TcpListener};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -31,8 +30,6 @@ pub use listener::listener;
 const LOOK: Duration = Duration::from_millis(10);
 /// How long the system may take to end a process that was killed.
 const KILL_MAX: Duration = Duration::from_secs(10);
-/// The last descriptor that `sh` can name (POSIX.1-2017, XCU 2.7).
-const SHELL_DESCRIPTOR_MAX: u32 = 9;
 
 /// A process, told apart from a later one with the same number by when it began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +54,10 @@ pub fn start(
     log: &Path,
 ) -> io::Result<Process> {
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(log)?;
-    let mut command = command(program)?;
+    // What make, test runners and shells hand on is for us. Nobody else opens or starts anything here meanwhile but with
+    // that mark.
+    close_fds::set_fds_cloexec_threadsafe(3, &[]);
+    let mut command = Command::new(program);
     // What git says to its hooks holds for this moment only.
     for variable in LOCAL_VARIABLES {
         command.env_remove(variable);
@@ -79,33 +79,6 @@ pub fn start(
     Ok(process)
 }
 
-/// `program`, or a shell that closes what we have been handed and then becomes it.
-fn command(program: &Path) -> io::Result<Command> {
-    let leaks = leaks();
-    if leaks.is_empty() {
-        return Ok(Command::new(program));
-    }
-    // The shell would say so in the log only.
-    if program.components().count() > 1 && program.metadata()?.permissions().mode() & 0o111 == 0 {
-        return Err(io::ErrorKind::PermissionDenied.into());
-    }
-    let closed: String = leaks.iter().map(|descriptor| format!(" {descriptor}>&-")).collect();
-    let mut command = Command::new("sh");
-    command.args([OsStr::new("-c"), OsStr::new(&format!("exec \"$0\" \"$@\"{closed}"))]).arg(program);
-    Ok(command)
-}
-
-/// The descriptors that a child would inherit, beside its three streams: make and test runners hand such on.
-fn leaks() -> Vec<u32> {
-    let is_inherited = |descriptor: &u32| {
-        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).unwrap_or_default();
-        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-        let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
-        flags.is_some_and(|flags| flags & rustix::fs::OFlags::CLOEXEC.bits() == 0)
-    };
-    (3..=SHELL_DESCRIPTOR_MAX).filter(is_inherited).collect()
-}
-
 impl Process {
     /// This process.
     ///
@@ -116,20 +89,33 @@ impl Process {
         Ok(Self { pid, started: Stat::read(pid)?.started })
     }
 
-    /// The processes of this program that were started with an argument in which this path stands.
+    /// The process of this number.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn of(pid: i32) -> io::Result<Self> {
+        Ok(Self { pid, started: Stat::read(pid)?.started })
+    }
+
+    /// The processes of this program that were started with an argument that is a path below this one, or `NAME=` with such a
+    /// path.
     ///
     /// # Errors
     /// `/proc` cannot be read.
     pub fn with_argument(path: &Path) -> io::Result<Vec<Self>> {
         use std::os::unix::ffi::OsStrExt;
         let program = std::env::current_exe()?;
-        let wanted = path.as_os_str().as_bytes();
         let mut found = Vec::new();
         for entry in std::fs::read_dir("/proc")?.flatten() {
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
             let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            let has_it = line.windows(wanted.len().max(1)).any(|part| part == wanted);
-            let is_ours = has_it && std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == program);
+            let is_below = |arg: &[u8]| {
+                let value = arg.iter().position(|&byte| byte == b'=').map_or(arg, |at| &arg[at + 1..]);
+                [arg, value].iter().any(|arg| Path::new(OsStr::from_bytes(arg)).starts_with(path))
+            };
+            let has_it = line.split(|&byte| byte == 0).any(is_below);
+            let is_ours =
+                has_it && std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| is_same(&exe, &program));
             if let Some(stat) = Stat::read(pid).ok().filter(|stat| is_ours && !stat.has_ended) {
                 found.push(Self { pid, started: stat.started });
             }
@@ -195,6 +181,12 @@ impl Process {
         }
         true
     }
+}
+
+/// A program that was replaced since is the same.
+fn is_same(exe: &Path, program: &Path) -> bool {
+    let exe = exe.to_string_lossy();
+    Path::new(exe.strip_suffix(" (deleted)").unwrap_or(&exe)) == program
 }
 
 /// What `/proc/PID/stat` says.

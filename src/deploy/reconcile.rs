@@ -15,7 +15,7 @@ use super::pipeline::{Order, first_event};
 use super::plan::{self, Decision};
 use super::process::{self, Process};
 use super::record::{DeploymentId, Event, Record, State};
-use super::{Fault, recover};
+use super::{Fault, recover, status};
 use crate::atomic_file::write_whole;
 use crate::git::history::CommitId;
 use crate::git::time::rfc3339;
@@ -95,6 +95,9 @@ fn decide(
     let Some(local) = Local::existing(repo, &environment.name) else { return Ok(Decision::Deploy) };
     let mut own = recover::own(&Record::of(&environment.name), &local)?;
     own.retain(|deployment| besides != Some(&deployment.last.deployment));
+    for deployment in &mut own {
+        deployment.last.state = status::state(repo, deployment).0;
+    }
     // What was passed over for a newer one was never tried.
     own.retain(|deployment| deployment.was_active || deployment.state() != State::Inactive);
     let serving = local.runtime()?.serving;
@@ -180,7 +183,10 @@ fn announced(record: &Record, deployment: &DeploymentId) -> Result<Option<Event>
 fn waiting(local: &Local) -> String {
     let deploying = local.runtime().ok().and_then(|runtime| runtime.deploying);
     match deploying {
-        Some(other) => format!("waiting for deployment {}, which is in the stage `{}`", other.deployment, other.stage),
+        Some(other) => format!(
+            "waiting for deployment {}, which is in the stage `{}` (process {}); `git model stop ENV` would end it",
+            other.deployment, other.stage, other.process.pid
+        ),
         None => "waiting for another deployment".into(),
     }
 }
@@ -253,10 +259,14 @@ pub fn start(context: &Context, due: &Due, trigger: &str, by: &str) -> Result<(E
     let event = announce(context, environment, &local, &order)?;
     drop(local.open_log(&order.deployment, "pipeline")?);
     let log = local.logs(&order.deployment).join("pipeline.log");
-    let args = ["deploy-in-background", &environment.name, &tip.to_string(), order.deployment.as_str(), trigger, by];
+    let args =
+        ["deploy-in-background", "--", &environment.name, &tip.to_string(), order.deployment.as_str(), trigger, by];
     let args: Vec<OsString> = args.iter().map(OsString::from).collect();
     let folder = context.repo.work_dir().unwrap_or_else(|| context.repo.git_dir());
-    let process = process::start(&std::env::current_exe()?, &args, &[], &folder, &log)?;
+    // The repository may be one that is found by these alone.
+    let mut variables = vec![("GIT_DIR".to_owned(), context.repo.git_dir().into_os_string())];
+    variables.extend(context.repo.work_dir().map(|top| ("GIT_WORK_TREE".to_owned(), top.into_os_string())));
+    let process = process::start(&std::env::current_exe()?, &args, &variables, &folder, &log)?;
     // If it was faster, the place is gone already, and this one says that it is not waiting any more.
     Queued::of(&local, &order.deployment, &process)?.leave();
     place.leave();

@@ -14,6 +14,7 @@ pub use event::{Deployment, DeploymentId, Event, Stage, StageState, State, deplo
 use crate::git::history::CommitId;
 use crate::git::ledger::Ledger;
 use crate::git::{Git, GitError};
+use crate::metrics::policy::deploy;
 
 /// Below it stand the records of this clone.
 pub const REFS: &str = "refs/model/deployments/";
@@ -40,7 +41,8 @@ impl Record {
     /// Git cannot say.
     pub fn deployments(&self) -> Result<Vec<Deployment>, GitError> {
         let events = self.ledger.entries()?;
-        Ok(deployments(events.iter().filter_map(|entry| Event::parse(&entry.message))))
+        let events = events.iter().filter_map(|entry| Event::parse(&entry.message));
+        Ok(deployments(events.filter(|event| event.environment == self.environment)))
     }
 
     /// Adds an event.
@@ -74,6 +76,7 @@ pub fn environments() -> Result<Vec<String>, GitError> {
     let listed = String::from_utf8_lossy(&listed).into_owned();
     let mut all: Vec<String> = listed.lines().filter_map(|name| name.strip_prefix(REFS)).map(str::to_owned).collect();
     all.extend(fetched()?.into_iter().map(|(_, environment)| environment));
+    all.retain(|name| deploy::is_name(name));
     all.sort();
     all.dedup();
     Ok(all)

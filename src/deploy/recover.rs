@@ -41,20 +41,26 @@ pub fn settle(
         progress.warn(&format!("the deployer of {} was ended in the stage `{stage}`", deploying.deployment));
         decide(&mut runtime, &runner);
         local.save(&runtime)?;
-        lead(environment, local, &runner, &runtime)?;
-        clear(&mut runtime, &runner, progress);
-        let known: Vec<&Running> = runtime.all().collect();
-        if let Err(error) = runner.sweep(&known) {
-            progress.warn(&format!("what it has started may still run: {error}"));
+        if let Err(error) = lead(environment, local, &runner, &runtime) {
+            progress.warn(&format!("clients do not get to what serves: {error}"));
+        }
+        clear(environment, &mut runtime, &runner, progress);
+        if let Some(test) = &deploying.test {
+            test.stop(Duration::ZERO)?;
         }
         runtime.deploying = None;
         local.save(&runtime)?;
     } else if !runtime.retired.is_empty() || runtime.candidate.is_some() {
-        clear(&mut runtime, &runner, progress);
+        clear(environment, &mut runtime, &runner, progress);
         local.save(&runtime)?;
+    }
+    let known: Vec<&Running> = runtime.all().collect();
+    if let Err(error) = runner.sweep(&known) {
+        progress.warn(&format!("what was started and is not used may still run: {error}"));
     }
     agree(&record, local, &runtime)?;
     local.clear_queue();
+    local.clear_unfinished();
     Ok(runtime)
 }
 
@@ -79,6 +85,12 @@ pub fn revive(
             return Err(Fault::System(why));
         }
         progress.note(&format!("{why}; starting it again"));
+        if !runner.has(serving.artifact.digest()) {
+            let (name, commit) = (&environment.name, &serving.commit);
+            return Err(Fault::System(format!(
+                "what it was started from is gone; `git model deploy {name} {commit}` builds it again"
+            )));
+        }
         // What is left of it has its name.
         runner.stop(&serving, Duration::ZERO)?;
         let models = named::models(&context.repo, serving.commit.parse()?)?;
@@ -94,10 +106,11 @@ pub fn revive(
         };
         let (instance, address) = runner.start(&launch)?;
         let running = Running { instance, address, ..serving };
+        runtime.serving = Some(running.clone());
+        local.save(&runtime)?;
         let is_alive = || runner.not_ended(&running.instance);
         let ready = health::wait_ready(reachable(address), &running.health, environment.ready_timeout, &is_alive);
-        runtime.serving = Some(running);
-        local.save(&runtime)?;
+        runner.keep_running(&running.instance)?;
         ready.map_err(|why| Fault::System(format!("it was started again, but is not ready: {why}")))?;
         any = true;
     }
@@ -143,10 +156,10 @@ fn lead(environment: &Environment, local: &Local, runner: &Runner, runtime: &Run
 }
 
 /// Ends what was tested or has made way.
-fn clear(runtime: &mut Runtime, runner: &Runner, progress: &dyn Progress) {
+fn clear(environment: &Environment, runtime: &mut Runtime, runner: &Runner, progress: &dyn Progress) {
     let mut left = Vec::new();
     for old in runtime.candidate.take().into_iter().chain(std::mem::take(&mut runtime.retired)) {
-        if let Err(error) = runner.stop(&old, ANSWER) {
+        if let Err(error) = runner.stop(&old, environment.drain_timeout) {
             progress.warn(&format!("{} still runs beside what serves: {error}", old.version));
             left.push(old);
         }
@@ -172,7 +185,7 @@ fn agree(record: &Record, local: &Local, runtime: &Runtime) -> Result<(), GitErr
                 event.target = runtime.serving.as_ref().map(|serving| kind(&serving.instance).to_owned());
                 event.reason = Some("its deployer was ended after the switch; it was found healthy".into());
                 record.append(&event)?;
-                deactivate(record, local, &event.deployment, None)?;
+                deactivate(record, local, Some(&event.deployment), &format!("{} serves", event.deployment))?;
             }
             // Its deployer was ended between the two lines of the record.
             State::Success if !is_serving => {
@@ -212,22 +225,44 @@ pub fn own(record: &Record, local: &Local) -> Result<Vec<Deployment>, GitError> 
     Ok(all)
 }
 
-/// All of this clone's deployments that are recorded as serving are not any more, but `serving`.
+/// Deployments that this clone has made something for, with what that was: the record says which and when, but what may be
+/// started again or deleted is known here alone.
+///
+/// # Errors
+/// Git cannot say.
+pub fn made(record: &Record, local: &Local, runtime: &Runtime) -> Result<Vec<Deployment>, GitError> {
+    let mut all = own(record, local)?;
+    all.retain_mut(|deployment| {
+        let last = &mut deployment.last;
+        let Some(made) = runtime.made.iter().find(|made| made.deployment == last.deployment) else { return false };
+        last.commit.clone_from(&made.commit);
+        last.digest = Some(made.artifact.digest().to_owned());
+        (last.target, last.image) = match &made.artifact {
+            Artifact::Image { tag, .. } => (Some("docker".into()), Some(tag.clone())),
+            Artifact::Release { .. } => (Some("process".into()), None),
+        };
+        deployment.was_active = made.has_served;
+        true
+    });
+    Ok(all)
+}
+
+/// All of this clone's deployments that are recorded as serving do so no more, but `serving`.
 ///
 /// # Errors
 /// Git cannot read or write.
 pub fn deactivate(
     record: &Record,
     local: &Local,
-    serving: &DeploymentId,
-    reason: Option<&str>,
+    serving: Option<&DeploymentId>,
+    reason: &str,
 ) -> Result<(), GitError> {
     for deployment in own(record, local)? {
-        if deployment.state() == State::Success && deployment.last.deployment != *serving {
+        if deployment.state() == State::Success && Some(&deployment.last.deployment) != serving {
             let mut event = deployment.last;
             event.state = State::Inactive;
             event.at = rfc3339(SystemTime::now());
-            event.reason = Some(reason.map_or_else(|| format!("{serving} serves"), str::to_owned));
+            event.reason = Some(reason.to_owned());
             record.append(&event)?;
         }
     }

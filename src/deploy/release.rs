@@ -42,13 +42,23 @@ pub fn build(
         if let Some(parent) = path.parent() {
             private(parent)?;
         }
-        write(context, file, &path, progress)
-            .map_err(|error| Fault::System(format!("`{}`: {error}", crate::git::shown(&file.path))))?;
+        write(context, file, &path, progress).map_err(|error| lost(context, file, &*error))?;
     }
     sync_folder(open_folder(unfinished.path())?)?;
     std::fs::rename(unfinished.keep(), &dir)?;
     sync_folder(open_folder(releases)?)?;
     Ok((digest, false))
+}
+
+/// `git push` moves manifests, and a server has no weights by itself.
+fn lost(context: &Context, file: &tree::File, error: &dyn std::error::Error) -> Fault {
+    let (path, why) = (crate::git::shown(&file.path), error.to_string());
+    let store = context.repo.common_dir().join("model").join("packs");
+    let advice = match why.contains("is not in the store") {
+        true => format!("; copy the files of `.git/model/packs` of a clone that has it to `{}`", store.display()),
+        false => String::new(),
+    };
+    Fault::System(format!("`{path}`: {why}{advice}"))
 }
 
 /// The files of a release, in the order of the model's weights.

@@ -21,13 +21,10 @@ pub struct Pruned {
 }
 
 /// What could be deleted in an environment.
-///
-/// # Errors
-/// What cannot be read.
-pub fn surplus(environment: &Environment, local: &Local, runtime: &Runtime) -> Result<Vec<String>, Fault> {
-    let own = recover::own(&Record::of(&environment.name), local)?;
+pub fn surplus(environment: &Environment, runtime: &Runtime) -> Vec<String> {
     let used: Vec<&str> = runtime.all().map(|running| running.artifact.digest()).collect();
-    Ok(plan::surplus(&own, environment.keep, &used))
+    let made: Vec<_> = runtime.made.iter().map(|made| (made.artifact.digest(), made.has_served)).collect();
+    plan::surplus(&made, environment.keep, &used)
 }
 
 /// Deletes images and files of all but the last versions that have served, and the logs of old deployments.
@@ -38,7 +35,7 @@ pub fn prune(environment: &Environment, local: &Local, lock: &Lock, runner: &Run
     let _held = lock;
     let runtime = local.runtime()?;
     let mut pruned = Pruned::default();
-    for digest in surplus(environment, local, &runtime)? {
+    for digest in surplus(environment, &runtime) {
         if runner.discard(&digest)? {
             pruned.artifacts.push(digest);
         }

@@ -179,7 +179,12 @@ impl<'r> Runner<'r> {
     }
 
     fn start_process(&self, launch: &Launch, digest: &str, address: SocketAddr) -> Result<Instance, Fault> {
-        let mut args: Vec<OsString> = vec!["serve-model".into()];
+        let (ip, port) = (address.ip().to_string(), address.port().to_string());
+        let drain = format!("{}ms", self.environment.drain_timeout.as_millis());
+        let options = ["serve-model", "--new-session", "--version", launch.version, "--address", &ip, "--port", &port];
+        let mut args: Vec<OsString> = options.iter().map(OsString::from).collect();
+        // A name may begin with a dash.
+        args.extend(["--drain-timeout", &drain, "--"].iter().map(OsString::from));
         let files = release::files(self.local, digest, launch.model);
         match &files[..] {
             [only] => {
@@ -188,13 +193,6 @@ impl<'r> Runner<'r> {
                 args.push(named);
             }
             several => args.extend(several.iter().map(OsString::from)),
-        }
-        let (ip, port) = (address.ip().to_string(), address.port().to_string());
-        let drain = format!("{}ms", self.environment.drain_timeout.as_millis());
-        for word in
-            ["--new-session", "--version", launch.version, "--address", &ip, "--port", &port, "--drain-timeout", &drain]
-        {
-            args.push(word.into());
         }
         let log = self.local.logs(launch.deployment).join("run.log");
         drop(self.local.open_log(launch.deployment, "run")?);
@@ -294,6 +292,12 @@ impl<'r> Runner<'r> {
                 swept += 1;
             }
         }
+        // Where no engine was asked for, none need be there.
+        let has_containers = self.environment.target != Target::Process
+            || known.iter().any(|running| matches!(running.instance, Instance::Container(_)));
+        if !has_containers {
+            return Ok(swept);
+        }
         let Ok(engine) = self.engine() else { return Ok(swept) };
         for Container { id, labels, .. } in engine.containers(&format!("{CLONE_LABEL}={}", self.local.clone_name()))? {
             let is_here = labels.get(ENVIRONMENT_LABEL) == Some(&self.environment.name);
@@ -325,13 +329,11 @@ impl<'r> Runner<'r> {
         Ok(true)
     }
 
-    /// Whether it can be started once more.
-    pub fn has(&self, artifact: &Artifact) -> bool {
-        match artifact {
-            Artifact::Image { id, .. } => {
-                self.engine().and_then(|engine| engine.image_id(id)).is_ok_and(|found| found.is_some())
-            }
-            Artifact::Release { digest } => self.local.release(digest).is_dir(),
+    /// Whether what has this digest can be started once more.
+    pub fn has(&self, digest: &str) -> bool {
+        if digest.starts_with("sha256:") {
+            return self.engine().and_then(|engine| engine.image_id(digest)).is_ok_and(|found| found.is_some());
         }
+        self.local.release(digest).is_dir()
     }
 }

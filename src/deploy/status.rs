@@ -81,6 +81,13 @@ pub fn look(repo: &Repo, environment: &Environment) -> Result<Standing, Fault> {
     let runtime = local.runtime()?;
     let is_free = lock.is_some();
     drop(lock);
+    if let Some(deployed) = runtime.environment.as_ref().filter(|deployed| *deployed != environment) {
+        standing.address = recover::front(deployed);
+        let what = format!("`[deploy.{name}]` has changed since it was deployed to; `git model deploy {name}`");
+        standing.problems.push(what);
+    }
+    // As it was deployed, and trusted.
+    let environment = runtime.environment.as_ref().unwrap_or(environment);
     let runner = Runner::to_stop(environment, &local)?;
     if let Some(deploying) = &runtime.deploying {
         let (id, stage) = (deploying.deployment.to_string(), deploying.stage.clone());

@@ -111,8 +111,10 @@ impl Ledger {
             tries += 1;
             match update {
                 Ok(_) => return Ok(()),
-                // It has moved, or somebody else holds its lock.
-                Err(_) if tries < TRIES_MAX => std::thread::sleep(std::time::Duration::from_millis(20)),
+                // It has moved, or somebody else holds its lock; else trying again is of no use.
+                Err(error) if tries < TRIES_MAX && (self.tip()? != tip || error.to_string().contains("lock")) => {
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -148,20 +150,36 @@ fn is_ancestor(one: &str, other: &str) -> Result<bool, GitError> {
 /// A commit without files; where git knows no author, one that says so.
 fn commit(message: &str, parents: &[Option<&str>], who: &[(&str, &str)]) -> Result<String, GitError> {
     let tree = changes::empty_tree()?;
-    let mut git = Git::new(["commit-tree"]).arg(&tree);
+    let mut git = Git::new(["-c", "i18n.commitEncoding=UTF-8", "commit-tree"]).arg(&tree);
     for parent in parents.iter().flatten() {
         git = git.args(["-p", parent]);
     }
     for (name, value) in who {
         git = git.env(name, value);
     }
-    if who.len() < ROOT.len() && Git::new(["var", "GIT_COMMITTER_IDENT"]).output().is_err() {
-        for role in ["AUTHOR", "COMMITTER"] {
-            git = git.env(&format!("GIT_{role}_NAME"), "git-model").env(&format!("GIT_{role}_EMAIL"), "git-model");
+    if who.len() < ROOT.len() {
+        let ident = Git::new(["var", "GIT_COMMITTER_IDENT"]).output().unwrap_or_default();
+        let ident = String::from_utf8_lossy(&ident).into_owned();
+        match ident.trim().rsplit_once("> ").and_then(|(who, date)| Some((who.rsplit_once(" <")?, date))) {
+            // In a hook, the author would be that of the commit which was made.
+            Some(((name, email), date)) if who.is_empty() => {
+                git = git.env("GIT_AUTHOR_NAME", name).env("GIT_AUTHOR_EMAIL", email);
+                git = git.env("GIT_AUTHOR_DATE", format!("@{date}"));
+            }
+            Some(_) => {}
+            None => git = nobody(git, who),
         }
     }
     let id = git.args(["-F", "-"]).output_with_input(message.as_bytes())?;
     Ok(String::from_utf8_lossy(&id).trim().to_owned())
+}
+
+/// Where git knows no user, as on a server; an author that is known stays.
+fn nobody(mut git: Git, who: &[(&str, &str)]) -> Git {
+    for role in ["AUTHOR", "COMMITTER"].into_iter().filter(|role| who.is_empty() || *role == "COMMITTER") {
+        git = git.env(&format!("GIT_{role}_NAME"), "git-model").env(&format!("GIT_{role}_EMAIL"), "git-model");
+    }
+    git
 }
 
 /// The messages from the first to `tip`; the first commit itself is none.

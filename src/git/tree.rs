@@ -78,7 +78,14 @@ fn parse(line: &[u8]) -> Result<File, GitError> {
     let tab = line.iter().position(|&byte| byte == b'\t').ok_or_else(broken)?;
     let head = std::str::from_utf8(&line[..tab]).map_err(|_| broken())?;
     let blob = head.split(' ').nth(2).ok_or_else(broken)?.parse()?;
-    Ok(File { path: line[tab + 1..].to_vec(), blob })
+    let path = line[tab + 1..].to_vec();
+    // Git lets such trees be pushed, and checks them out nowhere.
+    let is_odd = |part: &[u8]| matches!(part, b"" | b"." | b"..") || part.eq_ignore_ascii_case(b".git");
+    if path.split(|&byte| byte == b'/').any(is_odd) {
+        let path = crate::git::shown(&path);
+        return Err(GitError::read("the files of a commit", format!("`{path}` would lie outside of the work tree")));
+    }
+    Ok(File { path, blob })
 }
 
 /// The paths of all files in the index, each once.

@@ -136,7 +136,6 @@ impl ModelFile {
     pub fn parse(text: &OsStr) -> Self {
         let path = Path::new(text);
         if let Some((name, path)) = text.to_str().and_then(|text| text.split_once('='))
-            && !name.contains('/')
             && !Path::new(text).exists()
         {
             return Self { name: name.into(), path: path.into() };
@@ -247,7 +246,7 @@ fn load(options: &Options) -> Result<Shared, ServeError> {
 }
 
 fn check_name(name: &str) -> Result<(), ServeError> {
-    let is_usable = !name.is_empty() && !name.contains('/') && !name.contains(char::is_control);
+    let is_usable = !name.is_empty() && !name.contains(char::is_control);
     is_usable.then_some(()).ok_or_else(|| ServeError::Name(name.into()))
 }
 

@@ -11,7 +11,7 @@ pub fn environment(repo: &Repo, name: Option<&str>) -> Result<Environment> {
     let mut all = reconcile::policy(repo)?.environments;
     if all.is_empty() {
         return Err(Error::failed(format!("`{FILE}` at `HEAD` has no `[deploy.NAME]`"))
-            .hint("`git model init` writes one; see docs/deploying.md"));
+            .hint("commit one: `git model init` writes it, docs/deploying.md describes it"));
     }
     let names: Vec<String> = all.iter().map(|environment| environment.name.clone()).collect();
     match name {

@@ -4,8 +4,10 @@ use crate::deploy::carry_out::{self, Wish};
 use crate::deploy::reconcile;
 use crate::deploy::record::{DeploymentId, State};
 use crate::error::{Error, Result};
+use crate::metrics::check;
 use crate::progress::Progress;
 use crate::ui::Ui;
+use crate::version::named;
 
 /// Deploy a tip in the background.
 #[derive(clap::Args)]
@@ -21,13 +23,18 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     // The terminal it was started from may be closed. It is no leader of a group, so this cannot fail.
     let _ = rustix::process::setsid();
     let context = crate::cli::context()?;
-    let policy = reconcile::policy(&context.repo)?;
+    let commit = args.commit.parse()?;
+    // Where people work, `HEAD` may have gone elsewhere since.
+    let policy = match context.repo.work_dir() {
+        Some(_) => check::policy(&context.repo, &named::version_of(commit))?.unwrap_or_default(),
+        None => reconcile::policy(&context.repo)?,
+    };
     let environment = policy.environments.into_iter().find(|environment| environment.name == args.environment);
     let environment =
         environment.ok_or_else(|| Error::failed(format!("there is no environment `{}` any more", args.environment)))?;
     let wish = Wish {
         environment: &environment,
-        commit: args.commit.parse()?,
+        commit,
         deployment: DeploymentId::parse(&args.deployment),
         trigger: args.trigger,
         by: args.by,

@@ -1,23 +1,35 @@
 //! What `git model status` says of environments.
 
-use crate::deploy::reconcile;
 use crate::deploy::status::{self, Standing};
+use crate::deploy::{local, reconcile};
 use crate::error::Result;
 use crate::git::Repo;
 use crate::metrics::policy::FILE;
 use crate::progress::Progress;
 use crate::ui::Ui;
 
-/// How it is with each environment of `HEAD`.
+/// How it is with each environment of `HEAD`, and with those that it has no more but where something runs.
 pub fn standings(repo: &Repo, ui: &Ui) -> Result<Vec<Standing>> {
-    let policy = match reconcile::policy(repo) {
-        Ok(policy) => policy,
+    let environments = match reconcile::policy(repo) {
+        Ok(policy) => policy.environments,
         Err(error) => {
-            ui.warn(&format!("environments are not looked at: {error}; see `{FILE}`"));
-            return Ok(Vec::new());
+            ui.warn(&format!("{error}; only what runs is shown"));
+            Vec::new()
         }
     };
-    policy.environments.iter().map(|environment| Ok(status::look(repo, environment)?)).collect()
+    let mut standings: Vec<Standing> =
+        environments.iter().map(|environment| Ok(status::look(repo, environment)?)).collect::<Result<_>>()?;
+    for environment in
+        local::serving(repo).into_iter().filter(|known| !environments.iter().any(|one| one.name == known.name))
+    {
+        let mut standing = status::look(repo, &environment)?;
+        let name = &environment.name;
+        standing
+            .problems
+            .push(format!("`{FILE}` at `HEAD` has no `[deploy.{name}]`; to end it: `git model stop {name}`"));
+        standings.push(standing);
+    }
+    Ok(standings)
 }
 
 /// One line for each, and what is not as it should be.

@@ -37,7 +37,7 @@ impl Pipeline<'_> {
             _ => return None,
         };
         let is_same_kind = self.runner.is_docker() == matches!(artifact, Artifact::Image { .. });
-        (is_same_kind && to.clone == self.event.clone && self.runner.has(&artifact)).then_some(artifact)
+        (is_same_kind && to.clone == self.event.clone && self.runner.has(artifact.digest())).then_some(artifact)
     }
 
     fn tag(&self) -> String {

@@ -8,6 +8,7 @@ use super::{Fault, Pipeline};
 use crate::deploy::golden;
 use crate::deploy::health;
 use crate::deploy::local::{Artifact, Running};
+use crate::deploy::process;
 use crate::deploy::record::StageState;
 use crate::deploy::runner::Launch;
 use crate::deploy::smoke;
@@ -18,6 +19,8 @@ use crate::metrics::report;
 use crate::text::Style;
 use crate::version::named;
 
+/// As much is read of the end of what a candidate has said.
+const TAIL: u64 = 4096;
 /// Where golden inputs are looked for if nothing else is said.
 const GOLDEN: &str = "golden.json";
 
@@ -69,7 +72,8 @@ impl Pipeline<'_> {
         }
         report::text(&verdicts, &Style::PLAIN).lines().for_each(|line| self.log.say(line));
         if verdicts.outcome().stops() {
-            return Err(Fault::Model(format!("gates: {}", report::summary(&verdicts))));
+            let summary = report::summary(&verdicts);
+            return Err(Fault::Model(format!("gates: {summary}; `git model check {}` shows them", self.event.short())));
         }
         Ok(())
     }
@@ -105,7 +109,10 @@ impl Pipeline<'_> {
             Err(why) => {
                 self.runner.save_log(&running);
                 let log = self.local.logs(&self.order.deployment).join("run.log");
-                Err(Fault::Model(format!("the candidate did not get ready: {why}; what it wrote: `{}`", log.display())))
+                let said = process::tail(&log, TAIL).unwrap_or_default();
+                let said = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing").to_owned();
+                let log = log.display();
+                Err(Fault::Model(format!("the candidate did not get ready: {why}; it said: {said} (`{log}`)")))
             }
         }
     }
@@ -163,7 +170,15 @@ impl Pipeline<'_> {
             ("GIT_MODEL_VERSION", self.event.version_or_commit().to_owned()),
             ("GIT_MODEL_COMMIT", self.event.commit.clone()),
         ];
-        smoke::run(self.local.dir(), self.order.commit, &self.environment.test, &variables, &log)?;
+        let (local, runtime) = (self.local, &mut self.runtime);
+        let mut begun = |process| {
+            if let Some(deploying) = &mut runtime.deploying {
+                deploying.test = Some(process);
+            }
+            // Who comes after us if we are killed ends it.
+            let _ = local.save(runtime);
+        };
+        smoke::run(local.dir(), self.order.commit, &self.environment.test, &variables, &log, &mut begun)?;
         self.log.say("passed");
         Ok(())
     }

@@ -8,6 +8,7 @@ use crate::deploy::health::{self, Health};
 use crate::deploy::local::Running;
 use crate::deploy::proxy::{Proxy, Route};
 use crate::deploy::record::StageState;
+use crate::deploy::runner::NotAlive;
 use crate::metrics::policy::deploy::Strategy;
 
 /// So often it is looked.
@@ -24,8 +25,11 @@ impl Pipeline<'_> {
             Ok(()) => Ok(((), StageState::Success)),
             Err(why) => {
                 self.runner.save_log(&serving);
+                let is_lost = matches!(self.runner.alive(&serving.instance), Err(NotAlive::Unknown(_)));
                 let back = self.go_back(&serving)?;
-                Err(Fault::Model(format!("it did not stay healthy: {why}; {back}")))
+                let reason = format!("it did not stay healthy: {why}; {back}");
+                // Without its engine no version is well.
+                Err(if is_lost { Fault::System(reason) } else { Fault::Model(reason) })
             }
         }
     }
@@ -41,7 +45,8 @@ impl Pipeline<'_> {
 
     fn watch_until(&mut self, end: Instant, serving: &Running) -> Result<(), String> {
         let mut failures = 0;
-        while Instant::now() < end {
+        // The last word must be that it is well.
+        while Instant::now() < end || failures > 0 {
             self.runner.not_ended(&serving.instance)?;
             match health::check(super::switch::reachable(serving.address), &serving.health, ANSWER) {
                 Health::Ready => failures = 0,
@@ -63,7 +68,7 @@ impl Pipeline<'_> {
     /// The version before serves again; what was done, for the record.
     fn go_back(&mut self, new: &Running) -> Result<String, Fault> {
         let old = match self.environment.strategy {
-            Strategy::Proxy => self.runtime.retired.pop(),
+            Strategy::Proxy => self.runtime.retired.last().cloned(),
             Strategy::Recreate => None,
         };
         let Some(old) = old else {
@@ -77,12 +82,14 @@ impl Pipeline<'_> {
             self.start_again(&before)?;
             return Ok(format!("back to {}", before.version));
         };
-        self.runtime.candidate = Some(new.clone());
-        self.runtime.serving = Some(old.clone());
-        self.local.save(&self.runtime)?;
+        // Clients first: what cannot be written down must not keep them from what works.
         if let Some(proxy) = Proxy::find(self.local.dir()) {
             proxy.switch(&Route { deployment: old.deployment.to_string(), target: old.address })?;
         }
+        self.runtime.retired.pop();
+        self.runtime.candidate = Some(new.clone());
+        self.runtime.serving = Some(old.clone());
+        self.local.save(&self.runtime)?;
         let back = format!("back to {}", old.version);
         self.log.say(&back);
         Ok(back)

@@ -36,7 +36,9 @@ impl Pipeline<'_> {
     /// That the port is ours or free, before anything is built for it.
     pub(super) fn check_front(&self) -> Result<(), Fault> {
         let front = self.front();
-        let is_ours = self.runtime.serving.as_ref().is_some_and(|serving| serving.address == front);
+        let is_there = |serving: &Running| self.runner.not_ended(&serving.instance).is_ok();
+        let is_ours =
+            self.runtime.serving.as_ref().is_some_and(|serving| serving.address == front && is_there(serving));
         if is_ours || Proxy::find(self.local.dir()).is_some() {
             return Ok(());
         }
@@ -64,14 +66,28 @@ impl Pipeline<'_> {
             None => self.start_candidate(artifact, None)?,
         };
         self.free_front()?;
-        let proxy = Proxy::ensure(self.local.dir(), self.front(), self.runner.program())?;
-        let old = self.runtime.serving.take();
+        let proxy = match Proxy::ensure(self.local.dir(), self.front(), self.runner.program()) {
+            Ok(proxy) => proxy,
+            Err(error) => {
+                if let Some(before) = self.replaced.clone() {
+                    self.start_again(&before)?;
+                }
+                return Err(error.into());
+            }
+        };
+        let old = self.runtime.serving.take().filter(|old| Some(old) != self.replaced.as_ref());
         self.runtime.retired.extend(old.clone());
         self.runtime.serving = Some(candidate.clone());
         self.runtime.candidate = None;
         let route = Route { deployment: candidate.deployment.to_string(), target: candidate.address };
         let switched = self.local.save(&self.runtime).map_err(Fault::from).and_then(|()| Ok(proxy.switch(&route)?));
         if let Err(fault) = switched {
+            let leads_there = |proxy: &Proxy| proxy.status().is_ok_and(|status| status.route.as_ref() == Some(&route));
+            let back = old.as_ref().map(|old| Route { deployment: old.deployment.to_string(), target: old.address });
+            if back.is_none_or(|back| proxy.switch(&back).is_err()) && leads_there(&proxy) {
+                // It has switched, and was only late to say so.
+                return Ok(());
+            }
             self.runtime.retired.retain(|running| Some(running) != old.as_ref());
             self.runtime.serving = old;
             self.runtime.candidate = Some(candidate);
@@ -89,8 +105,8 @@ impl Pipeline<'_> {
         };
         self.log.say("the version that serves has the port itself, and must end first");
         self.runner.stop(&serving, self.environment.drain_timeout)?;
-        self.runtime.serving = None;
-        Ok(self.local.save(&self.runtime)?)
+        self.replaced = Some(serving);
+        Ok(())
     }
 
     fn recreate(&mut self, artifact: &Artifact) -> Result<(), Fault> {
@@ -98,22 +114,25 @@ impl Pipeline<'_> {
         let seconds = self.runtime.ready_seconds.unwrap_or_default();
         let old = self.runtime.serving.clone();
         if old.is_some() {
-            let notice = format!("{} will be down for about {:.1} s", self.front(), seconds + 0.1);
+            let notice = format!(
+                "once {} has answered what it was asked, {} will be down for about {:.1} s",
+                old.as_ref().map_or("", |old| &old.version),
+                self.front(),
+                seconds + 0.1
+            );
             self.log.say(&notice);
             self.progress.note(&notice);
         }
-        let begun = Instant::now();
         if let Some(proxy) = Proxy::find(self.local.dir()) {
             proxy.stop()?;
         }
         if let Some(old) = &old {
-            self.runtime.retired.push(old.clone());
-            self.runtime.serving = None;
-            self.local.save(&self.runtime)?;
+            // Whoever comes after us when we are killed here starts it again.
             self.runner.stop(old, self.environment.drain_timeout)?;
-            self.runtime.retired.retain(|running| running != old);
             self.replaced = Some(old.clone());
         }
+        // Until now the old one has answered what it was asked.
+        let begun = Instant::now();
         match self.start_candidate(artifact, Some(self.front())) {
             Ok(running) => {
                 self.runtime.serving = Some(running);
@@ -143,6 +162,10 @@ impl Pipeline<'_> {
         let models = named::models(&self.context.repo, commit)?;
         let model = models.into_iter().find(|model| model.name == self.environment.model);
         let model = model.unwrap_or_else(|| self.model.clone());
+        // Where it was, a proxy may listen by now.
+        if let Some(proxy) = Proxy::find(self.local.dir()) {
+            proxy.stop()?;
+        }
         let launch = Launch {
             deployment: &old.deployment,
             artifact: &old.artifact,
@@ -155,6 +178,7 @@ impl Pipeline<'_> {
         self.runtime.serving = Some(running.clone());
         self.local.save(&self.runtime)?;
         let ready = self.wait_ready(&running);
+        self.runner.keep_running(&running.instance)?;
         ready.map(drop).map_err(|why| Fault::System(format!("{} could not be started again: {why}", old.version)))
     }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -52,7 +53,10 @@ impl Proxy {
     pub fn ensure(dir: &Path, listen: SocketAddr, program: &Path) -> Result<Self, ProxyError> {
         let proxy = Self { folder: Folder::make(dir)? };
         if let Ok(status) = proxy.status() {
-            if status.protocol == PROTOCOL && is_asked(status.listen, listen) {
+            // One whose folder was moved writes where that is no more.
+            let is_moved = !std::fs::read(format!("/proc/{}/cmdline", status.process.pid))
+                .is_ok_and(|line| line.split(|&byte| byte == 0).any(|word| word == dir.as_os_str().as_bytes()));
+            if status.protocol == PROTOCOL && is_asked(status.listen, listen) && !is_moved {
                 return Ok(proxy);
             }
             if status.listen.port() != listen.port() {

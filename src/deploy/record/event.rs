@@ -6,7 +6,16 @@ use serde::{Deserialize, Serialize};
 
 /// The name of a deployment: eight hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct DeploymentId(String);
+
+impl TryFrom<String> for DeploymentId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("`{text}` names no deployment"))
+    }
+}
 
 impl DeploymentId {
     /// The one that a random number makes.
@@ -149,10 +158,22 @@ impl Event {
         format!("{line}\n\n{}\n", serde_json::to_string_pretty(self).unwrap_or_default())
     }
 
-    /// What a message says; `None` if it says something else.
+    /// What a message says; `None` if it says something else. It may come from anywhere: a digest that is none is not taken, and
+    /// what terminals would obey is not kept.
     pub fn parse(message: &str) -> Option<Self> {
         let (_, json) = message.split_once("\n\n")?;
-        serde_json::from_str(json).ok()
+        let mut event: Self = serde_json::from_str(json).ok()?;
+        if event.digest.as_deref().is_some_and(|digest| !is_digest(digest)) {
+            return None;
+        }
+        let texts = [&mut event.environment, &mut event.model, &mut event.commit, &mut event.by, &mut event.trigger];
+        let more = [&mut event.host, &mut event.clone, &mut event.at];
+        let some = [&mut event.version, &mut event.target, &mut event.image, &mut event.reason];
+        let stages = event.stages.iter_mut().map(|stage| &mut stage.stage);
+        for text in texts.into_iter().chain(more).chain(some.into_iter().flatten()).chain(stages) {
+            *text = text.replace(|c: char| c.is_control() && c != '\n', "?");
+        }
+        Some(event)
     }
 
     /// The commit, short.
@@ -165,6 +186,12 @@ impl Event {
     pub fn version_or_commit(&self) -> &str {
         self.version.as_deref().unwrap_or_else(|| self.short())
     }
+}
+
+/// The SHA-256 of an image or a release.
+fn is_digest(text: &str) -> bool {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 /// A deployment: what all messages about it say.
@@ -244,6 +271,30 @@ pub(crate) mod tests {
         assert_eq!(Event::parse(&message), Some(event));
         assert_eq!(Event::parse("deployments to prod\n"), None);
         assert_eq!(Event::parse("a\n\n{\"state\": \"paused\"}\n"), None);
+    }
+
+    #[test]
+    fn a_forged_message_does_no_harm() {
+        let with = |key: &str, value: &str| {
+            let mut json = serde_json::to_value(event(7, State::Failure, "0123456789abcdef")).expect("JSON");
+            json[key] = value.into();
+            Event::parse(&format!("x\n\n{json}"))
+        };
+        for (key, value) in [
+            ("digest", "/home"),
+            ("digest", ""),
+            ("digest", "sha256:../.."),
+            ("deployment", "../../x"),
+            ("deployment", "/etc"),
+        ] {
+            assert_eq!(with(key, value), None, "{key} {value}");
+        }
+        let reason = with("reason", "one\u{1b}[2Jtwo\nthree").and_then(|event| event.reason);
+        assert_eq!(reason.as_deref(), Some("one?[2Jtwo\nthree"));
+        assert!(
+            with("digest", &"a1".repeat(32)).is_some()
+                && with("digest", &format!("sha256:{}", "0".repeat(64))).is_some()
+        );
     }
 
     #[test]

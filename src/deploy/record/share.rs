@@ -2,6 +2,8 @@
 //!
 //! What a remote has is fetched to `refs/model/remotes/<remote>/deployments/`, by a refspec that the installation writes, and
 //! taken in from there ([`super::Record::unite`]). Git pushes refs of its own only; a hook before each push sends ours.
+//!
+//! **Limitations.** Git runs that hook for `git push --dry-run` as well, and does not tell.
 
 use super::{REFS, REMOTE_REFS, Record, environments};
 use crate::git::{Git, GitError};
@@ -73,7 +75,8 @@ pub fn push(remote: &str) -> Result<bool, GitError> {
             Ok(_) => return Ok(true),
             Err(error) if tries == TRIES_MAX => return Err(error),
             Err(_) => {
-                Git::new(["fetch", "--quiet", "--no-tags", remote, &refspec(remote)]).output()?;
+                Git::new(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, &refspec(remote)])
+                    .output()?;
                 for environment in environments()? {
                     Record::of(&environment).unite()?;
                 }

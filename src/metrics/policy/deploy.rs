@@ -116,8 +116,7 @@ fn environment(
         return Err(all.wrong(name, "a table, written `[deploy.NAME]`"));
     };
     let keys = Keys { text, table, place: &place };
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(is_plain) {
+    if !is_name(name) {
         let why = format!("`{name}` is no name of an environment: letters, digits, `-` and `_` only");
         return Err(keys.error(table.span(), why));
     }
@@ -152,6 +151,12 @@ fn environment(
         model,
         dockerfile,
     })
+}
+
+/// Whether an environment may be called so.
+pub fn is_name(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(is_plain)
 }
 
 /// The model that is named, or the only one.

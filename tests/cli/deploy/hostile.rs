@@ -87,6 +87,114 @@ fn a_change_is_noticed() {
     assert!(marker.exists());
 }
 
+/// Adds a message to the record, as whoever may push can.
+fn forge(place: &Place<'_>, change: &[(&str, serde_json::Value)]) {
+    let mut event = place.deployments()[0].clone();
+    for (key, value) in change {
+        event[*key] = value.clone();
+    }
+    let parent = place.git(&["rev-parse", "refs/model/deployments/prod"]).ok().text().trim().to_owned();
+    let tree = place.git(&["rev-parse", &format!("{parent}^{{tree}}")]).ok().text().trim().to_owned();
+    let message = format!("forged\n\n{event}");
+    let forged = place.git(&["commit-tree", &tree, "-p", &parent, "-m", &message]).ok().text().trim().to_owned();
+    place.git(&["update-ref", "refs/model/deployments/prod", &forged]).ok();
+}
+
+#[test]
+fn a_forged_record_deletes_nothing_and_leads_nowhere() {
+    let env = Env::new();
+    let place = Place::new(&env, "target = \"process\"\nobserve = \"50ms\"\nkeep = 1\n");
+    place.model(&["trust", "--yes"]).ok();
+    place.commit("first");
+    place.settled(1);
+    let first = place.version();
+    place.train(2);
+    place.commit("second");
+    place.settled(2);
+    let precious = env.root().join("precious");
+    std::fs::create_dir(&precious).expect("a folder");
+    let digest = place.deployments()[0]["digest"].clone();
+    let other = place.git(&["commit-tree", "HEAD^{tree}", "-m", "theirs"]).ok().text().trim().to_owned();
+    for change in [
+        vec![("digest", precious.to_str().expect("text").into()), ("state", "failure".into())],
+        vec![("deployment", "12345678".into()), ("digest", "0".repeat(64).into()), ("state", "inactive".into())],
+        vec![
+            ("deployment", "87654321".into()),
+            ("digest", digest),
+            ("commit", other.into()),
+            ("state", "success".into()),
+        ],
+        vec![("deployment", "../../../x".into()), ("environment", precious.to_str().expect("text").into())],
+        vec![("deployment", "00000001".into()), ("reason", "\u{1b}[2Jhealthy".into()), ("state", "failure".into())],
+    ] {
+        forge(&place, &change);
+    }
+    let said = place.model(&["status"]).ok();
+    assert!(!said.text().contains('\u{1b}'), "{}", said.text());
+    let said = place.model(&["deployments"]).ok();
+    assert!(!said.text().contains('\u{1b}') && !precious.join("lock").exists(), "{}", said.text());
+    place.model(&["prune"]).ok();
+    place.model(&["rollback"]).ok();
+    assert_eq!(place.version(), first, "only what served here is gone back to");
+    assert!(precious.is_dir());
+}
+
+#[test]
+fn a_tree_that_climbs_writes_nothing_outside() {
+    let env = Env::new();
+    let place = Place::new(&env, "target = \"process\"\nobserve = \"50ms\"\n");
+    place.model(&["trust", "--yes"]).ok();
+    place.commit("first");
+    place.settled(1);
+    let policy = String::from_utf8(place.repo.read(".gitmodel.toml")).expect("text");
+    place.repo.write(".gitmodel.toml", policy.replace("\"house.safetensors\"", "\"**\"").as_bytes());
+    place.git(&["add", "-A"]).ok();
+    let tree = place.git(&["write-tree"]).ok().text().trim().to_owned();
+    // Git itself makes no such tree from an index.
+    let listed = place.git(&["ls-tree", &tree]).ok().text().to_owned();
+    let mut entries = place.repo.git_command(&["mktree"]);
+    let blob = listed.split_whitespace().nth(2).expect("a blob").to_owned();
+    let climbs = format!("100644 blob {blob}\tclimbed\n");
+    let below = env
+        .run(with_input(&mut place.repo.git_command(&["mktree"]), env.root(), &climbs))
+        .ok()
+        .text()
+        .trim()
+        .to_owned();
+    let input = format!("{listed}040000 tree {below}\t..\n");
+    let tree = env.run(with_input(&mut entries, env.root(), &input)).ok().text().trim().to_owned();
+    let commit = place.git(&["commit-tree", &tree, "-p", "HEAD", "-m", "climbs"]).ok().text().trim().to_owned();
+    let refused = place.model(&["deploy", "prod", &commit]).fails_with(1);
+    assert!(refused.stderr.contains("would lie outside of the work tree"), "{}", refused.stderr);
+    assert!(!place.folder().join("releases/climbed").exists());
+}
+
+fn with_input(command: &mut std::process::Command, root: &std::path::Path, input: &str) -> std::process::Command {
+    let path = root.join("input");
+    std::fs::write(&path, input).expect("written");
+    command.stdin(std::fs::File::open(path).expect("input"));
+    std::mem::replace(command, std::process::Command::new("true"))
+}
+
+#[test]
+fn an_address_that_is_not_trusted_is_not_listened_on() {
+    let env = Env::new();
+    let place = Place::new(&env, "target = \"process\"\nobserve = \"50ms\"\n");
+    place.model(&["trust", "--yes"]).ok();
+    place.commit("first");
+    place.settled(1);
+    place.policy("target = \"process\"\nobserve = \"50ms\"\naddress = \"0.0.0.0\"\n");
+    place.commit("open to all");
+    let problems = place.standing()["problems"].to_string();
+    assert!(problems.contains("has changed since it was deployed to"), "{problems}");
+    let refused = place.model(&["reconcile"]).fails_with(1);
+    assert!(refused.stderr.contains("is not trusted"), "{}", refused.stderr);
+    let proxy = std::fs::read(format!("/proc/{}/cmdline", place.proxy())).expect("a proxy");
+    let proxy = String::from_utf8_lossy(&proxy).into_owned();
+    assert!(proxy.contains("127.0.0.1:") && !proxy.contains("0.0.0.0:"), "{proxy}");
+    assert!(place.infer().is_ok());
+}
+
 #[test]
 fn terminals_get_no_orders_from_a_dockerfile() {
     let env = Env::new();
