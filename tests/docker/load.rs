@@ -48,8 +48,8 @@ fn an_image_is_loaded_and_serves() {
     let running = Running::start(&engine, &tag, "serves");
     let commit = repo.git(&["rev-parse", "--short=10", "HEAD"]).ok().text().trim().to_owned();
     let args = String::from_utf8(running.get("/args")).expect("text");
-    let expected =
-        format!("serve-model\nhouse=/model/house.safetensors\n--version\n{commit}\n--address\n0.0.0.0\n--port\n8080");
+    let options = format!("serve-model\n--version\n{commit}\n--address\n0.0.0.0\n--port\n8080");
+    let expected = format!("{options}\n--\nhouse=/model/house.safetensors");
     assert_eq!(args, expected);
     assert!(running.get("/file/model/house.safetensors") == weights(1001), "the weights are whole");
     let metadata: Value = serde_json::from_slice(&running.get("/file/model/metadata.json")).expect("JSON");
