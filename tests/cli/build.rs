@@ -79,14 +79,15 @@ fn a_docker_archive_has_all_layers() {
     assert_eq!(settings["Entrypoint"], serde_json::json!(["/git-model", "serve-model"]));
     assert_eq!(settings["ExposedPorts"], serde_json::json!({ "8080/tcp": {} }));
     let command = [
-        "house-a=/model/a.safetensors",
-        "house-b=/model/b.safetensors",
         "--version",
         &commit[..10],
         "--address",
         "0.0.0.0",
         "--port",
         "8080",
+        "--",
+        "house-a=/model/a.safetensors",
+        "house-b=/model/b.safetensors",
     ];
     assert_eq!(settings["Cmd"], serde_json::json!(command));
     assert_eq!(settings["Labels"]["org.opencontainers.image.created"], "2026-01-02T03:04:05Z");
