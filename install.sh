@@ -171,10 +171,14 @@ build() {
     esac
     (cd "$here" && cargo build --release --locked --bin git-model --target-dir "$target" "$@") ||
         die "the build in \`$here\` failed" "see cargo's message above, then run ./install.sh again"
-    built=$target/${2:-}/release/git-model
+    built=$target/${2:+$2/}release/git-model
     # A default target in cargo's configuration adds a folder level.
     [ -x "$built" ] || built=$(find "$target" -path '*/release/git-model' -type f -perm -u+x | head -n 1)
     [ -n "$built" ] || die "cargo left no \`git-model\` in \`$target\`" 'cargo build --release --locked'
+    # Where it would be without a named target: benchmarks look for it there.
+    [ "$built" = "$target/release/git-model" ] ||
+        { mkdir -p "$target/release" && ln -f "$built" "$target/release/git-model"; } ||
+        die "cannot write \`$target/release\`" 'choose another folder for the build: CARGO_TARGET_DIR=DIR ./install.sh'
 }
 
 install_files() {
