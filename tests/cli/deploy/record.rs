@@ -16,6 +16,12 @@ fn serving<'e>(env: &'e Env, count: u32) -> Place<'e> {
     place
 }
 
+fn bare_repository(place: &Place<'_>) -> std::path::PathBuf {
+    let bare = place.repo.env.root().join("server.git");
+    place.git(&["init", "-q", "--bare", bare.to_str().expect("text")]).ok();
+    bare
+}
+
 fn log(repo: &Repo<'_>) -> Vec<String> {
     let log = repo.git(&["log", "--first-parent", "--format=%s", "refs/model/deployments/prod"]).ok();
     log.text().lines().map(str::to_owned).collect()
@@ -72,13 +78,7 @@ fn a_version_whose_branch_is_gone_can_be_gone_back_to() {
 fn two_clones_write_one_record() {
     let env = Env::new();
     let place = serving(&env, 1);
-    let bare = env.root().join("server.git");
-    env.run({
-        let mut command = place.repo.git_command(&["init", "-q", "--bare"]);
-        command.arg(&bare);
-        command
-    })
-    .ok();
+    let bare = bare_repository(&place);
     place.git(&["remote", "add", "origin", bare.to_str().expect("text")]).ok();
     let pushed = place.git(&["push", "-q", "-u", "origin", "main"]).ok();
     assert!(pushed.stderr.contains("the record of deployments was sent"), "{}", pushed.stderr);
@@ -131,13 +131,7 @@ fn two_clones_write_one_record() {
 fn a_remote_that_takes_no_record_stops_no_push() {
     let env = Env::new();
     let place = serving(&env, 1);
-    let bare = env.root().join("server.git");
-    env.run({
-        let mut command = place.repo.git_command(&["init", "-q", "--bare"]);
-        command.arg(&bare);
-        command
-    })
-    .ok();
+    let bare = bare_repository(&place);
     let hook = "#!/bin/sh\ncase $1 in refs/model/*) exit 1 ;; esac\n";
     crate::install::script(&env.at("server.git"), "hooks/update", hook);
     place.git(&["remote", "add", "origin", bare.to_str().expect("text")]).ok();
@@ -161,13 +155,7 @@ fn on_a_server_a_push_deploys() {
     let env = Env::new();
     let place = Place::new(&env, QUICK);
     place.commit("first");
-    let bare = env.root().join("server.git");
-    env.run({
-        let mut command = place.repo.git_command(&["init", "-q", "--bare"]);
-        command.arg(&bare);
-        command
-    })
-    .ok();
+    let bare = bare_repository(&place);
     let server = Server { repo: env.at("server.git") };
     place.git(&["remote", "add", "origin", bare.to_str().expect("text")]).ok();
     server.repo.model(&["install", "--server"]).ok();

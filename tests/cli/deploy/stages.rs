@@ -107,7 +107,6 @@ fn recreate_tells_how_long_nobody_answers() {
     assert!(deployed.stderr.contains("will be down for about"), "{}", deployed.stderr);
     assert!(deployed.stderr.contains("was down for 0."), "{}", deployed.stderr);
     assert_eq!((place.version(), place.servers().len()), (place.short(), 1));
-    // What gets ready in its test and not in its place makes way for the one before.
     place.model(&["rollback"]).ok();
     assert_eq!(place.version(), first);
 
