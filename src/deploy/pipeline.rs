@@ -163,7 +163,6 @@ pub fn deploy(
     let (model, event) = first_event(context, environment, local, order)?;
     let record = Record::of(&environment.name);
     record.append(&event)?;
-    let begun = Instant::now();
     let runner = match Runner::new(environment, local) {
         Ok(runner) => runner,
         Err(fault) => return fail_early(&record, local, event, &fault),
@@ -172,24 +171,8 @@ pub fn deploy(
         Ok(runtime) => runtime,
         Err(error) => return fail_early(&record, local, event, &error.into()),
     };
-    let log = Log { file: None, progress, is_verbose: order.is_verbose, begun };
-    let mut pipeline = Pipeline {
-        context,
-        environment,
-        local,
-        order,
-        progress,
-        model,
-        record,
-        runner,
-        runtime,
-        event,
-        begun,
-        log,
-        made: None,
-        replaced: None,
-        is_rehearsal: false,
-    };
+    let place = (context, environment, local);
+    let mut pipeline = Pipeline::new(place, order, (model, event), runner, runtime, progress);
     pipeline.event.target = Some(pipeline.runner.name().to_owned());
     match pipeline.run() {
         Ok(()) => pipeline.succeed(),
@@ -212,25 +195,10 @@ pub fn rehearse(
 ) -> Result<Vec<Stage>, Fault> {
     let _held = lock;
     let (model, event) = first_event(context, environment, local, order)?;
-    let runner = Runner::new(environment, local)?;
-    let begun = Instant::now();
-    let mut pipeline = Pipeline {
-        context,
-        environment,
-        local,
-        order,
-        progress,
-        model,
-        record: Record::of(&environment.name),
-        runner,
-        runtime: local.runtime()?,
-        event,
-        begun,
-        log: Log { file: None, progress, is_verbose: order.is_verbose, begun },
-        made: None,
-        replaced: None,
-        is_rehearsal: true,
-    };
+    let (runner, runtime) = (Runner::new(environment, local)?, local.runtime()?);
+    let place = (context, environment, local);
+    let mut pipeline = Pipeline::new(place, order, (model, event), runner, runtime, progress);
+    pipeline.is_rehearsal = true;
     let ended = pipeline.rehearsal(stages);
     let cleared = pipeline.clear_candidate();
     pipeline.runtime.deploying = None;
@@ -251,7 +219,35 @@ fn fail_early(record: &Record, local: &Local, mut event: Event, fault: &Fault) -
     Ok(event)
 }
 
-impl Pipeline<'_> {
+impl<'p> Pipeline<'p> {
+    fn new(
+        (context, environment, local): (&'p Context, &'p Environment, &'p Local),
+        order: &'p Order,
+        (model, event): (Named, Event),
+        runner: Runner<'p>,
+        runtime: Runtime,
+        progress: &'p dyn Progress,
+    ) -> Self {
+        let begun = Instant::now();
+        Self {
+            context,
+            environment,
+            local,
+            order,
+            progress,
+            model,
+            record: Record::of(&environment.name),
+            runner,
+            runtime,
+            event,
+            begun,
+            log: Log { file: None, progress, is_verbose: order.is_verbose, begun },
+            made: None,
+            replaced: None,
+            is_rehearsal: false,
+        }
+    }
+
     fn run(&mut self) -> Result<(), Fault> {
         self.check_front()?;
         let artifact = self.stage(Name::Build, |pipeline| pipeline.build())?;

@@ -162,7 +162,6 @@ impl<'r> Runner<'r> {
             container_port: self.environment.container_port,
             env: &passed_on(),
             labels: &labels,
-            restart: false,
         };
         self.engine()?.start(&run)?;
         Ok(Instance::Container(name))

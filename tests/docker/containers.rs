@@ -24,7 +24,7 @@ fn image(host: &str, name: &str, seed: u64) -> String {
 }
 
 fn run<'r>(image: &'r str, name: &'r str, labels: &'r BTreeMap<String, String>) -> Run<'r> {
-    Run { image, name, publish: free_address(), container_port: 8080, env: &[], labels, restart: false }
+    Run { image, name, publish: free_address(), container_port: 8080, env: &[], labels }
 }
 
 #[test]

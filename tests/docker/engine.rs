@@ -84,15 +84,7 @@ impl<'e> Running<'e> {
         let labels = BTreeMap::from([("git-model.test".to_owned(), name.to_owned())]);
         let env = [("WHO".to_owned(), name.to_owned())];
         let name = unique(name);
-        let run = Run {
-            image,
-            name: &name,
-            publish: address,
-            container_port: 8080,
-            env: &env,
-            labels: &labels,
-            restart: false,
-        };
+        let run = Run { image, name: &name, publish: address, container_port: 8080, env: &env, labels: &labels };
         let id = engine.start(&run).expect("started");
         Self { engine, id, address }
     }

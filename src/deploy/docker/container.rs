@@ -31,8 +31,6 @@ pub struct Run<'r> {
     pub env: &'r [(String, String)],
     /// By which it is found again.
     pub labels: &'r BTreeMap<String, String>,
-    /// Whether the engine starts it again when it has ended by itself.
-    pub restart: bool,
 }
 
 /// How it stands with a container.
@@ -178,7 +176,6 @@ fn created(run: &Run<'_>) -> ContainerCreateBody {
     let port = format!("{}/tcp", run.container_port);
     let binding =
         PortBinding { host_ip: Some(run.publish.ip().to_string()), host_port: Some(run.publish.port().to_string()) };
-    let restart = if run.restart { RestartPolicyNameEnum::UNLESS_STOPPED } else { RestartPolicyNameEnum::NO };
     ContainerCreateBody {
         image: Some(run.image.to_owned()),
         env: Some(run.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
@@ -186,7 +183,6 @@ fn created(run: &Run<'_>) -> ContainerCreateBody {
         exposed_ports: Some(vec![port.clone()]),
         host_config: Some(HostConfig {
             port_bindings: Some(HashMap::from([(port, Some(vec![binding]))])),
-            restart_policy: Some(RestartPolicy { name: Some(restart), maximum_retry_count: None }),
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
