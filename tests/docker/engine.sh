@@ -67,7 +67,9 @@ make_bridge() {
     while [ $number -lt 250 ]; do
         network=10.213.$number
         if ! ip -4 addr show | grep -q "inet $network\."; then
-            ip link add "$bridge" type bridge
+            # An address of its own, as Docker gives to its bridge. Else the bridge has that of one of its containers, and
+            # when that one ends, the others send to an address that nobody has, for up to half a minute.
+            ip link add "$bridge" address "$(printf '02:42:0a:d5:%02x:01' $number)" type bridge
             echo "$bridge" >"$1/bridge"
             ip addr add "$network.1/24" dev "$bridge"
             ip link set "$bridge" up

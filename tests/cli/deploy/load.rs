@@ -24,6 +24,7 @@ pub struct Answer {
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     pub answered: usize,
+    /// What failed, with its client and the time since the start.
     pub failures: Vec<String>,
     /// Versions in the order in which each was first seen.
     pub versions: Vec<String>,
@@ -50,7 +51,12 @@ impl Load {
                 let begun = Instant::now();
                 let mut client = Client { address, stream: None, is_kept: number.is_multiple_of(2) };
                 while !is_over.load(Ordering::Relaxed) && begun.elapsed() < MAX {
-                    let answer = client.post(&path, &body);
+                    let connection = if client.stream.is_some() { "an old" } else { "a new" };
+                    let asked = begun.elapsed();
+                    let answer = client.post(&path, &body).map_err(|why| {
+                        let now = begun.elapsed();
+                        format!("client {number} on {connection} connection, asked at {asked:.3?}, at {now:.3?}: {why}")
+                    });
                     note(&mut seen.lock().expect("no client panics"), answer);
                 }
             })

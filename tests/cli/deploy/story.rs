@@ -55,7 +55,7 @@ pub fn tell(place: &Place<'_>) {
     assert_eq!(place.settled(4), ["success", "failure", "inactive", "inactive"], "{}", place.logs());
     assert_eq!(place.version(), first);
     let seen = load.end();
-    assert_eq!(seen.failures, Vec::<String>::new());
+    assert_eq!(seen.failures, Vec::<String>::new(), "{}", place.logs());
     assert!(seen.answered >= REQUESTS, "{}", seen.answered);
     assert!(seen.slow > 0, "some requests took 300 ms");
     assert_eq!(seen.versions, [first, second]);
