@@ -9,6 +9,7 @@
 //! - [`runner`]: starts and stops versions, in containers ([`docker`]) or as processes ([`process`]).
 //! - [`image`]: a commit to a container image; [`release`]: to files.
 //! - [`proxy`]: what clients talk to, whichever version serves.
+//! - [`retire`]: the end of a version that has made way.
 //! - [`health`], [`golden`], [`smoke`]: what is asked of a candidate.
 
 pub mod carry_out;
@@ -29,6 +30,7 @@ pub mod record;
 pub mod recover;
 pub mod release;
 pub mod retention;
+pub mod retire;
 pub mod runner;
 pub mod smoke;
 pub mod status;

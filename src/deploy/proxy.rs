@@ -32,7 +32,7 @@ pub use client::Proxy;
 pub use server::serve;
 
 /// What this proxy and its clients speak. A proxy of another version is replaced.
-const PROTOCOL: u32 = 1;
+const PROTOCOL: u32 = 2;
 
 /// Where connections go.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,9 @@ pub struct Status {
     pub process: Process,
     /// How many connections are open, by their target.
     pub connections: Vec<(SocketAddr, u64)>,
+    /// On how many of them the client has asked, and nothing has come back yet.
+    #[serde(default)]
+    pub waiting: Vec<(SocketAddr, u64)>,
     /// How many connections were accepted since it runs.
     pub accepted: u64,
     /// How many of them were closed because no target took them.
@@ -74,7 +77,16 @@ pub struct Status {
 impl Status {
     /// How many connections to `target` are open.
     pub fn open(&self, target: SocketAddr) -> u64 {
-        self.connections.iter().filter(|(of, _)| *of == target).map(|(_, open)| open).sum()
+        Self::of(&self.connections, target)
+    }
+
+    /// How many connections to `target` wait for their first answer.
+    pub fn waiting(&self, target: SocketAddr) -> u64 {
+        Self::of(&self.waiting, target)
+    }
+
+    fn of(counts: &[(SocketAddr, u64)], target: SocketAddr) -> u64 {
+        counts.iter().filter(|(of, _)| *of == target).map(|(_, count)| count).sum()
     }
 }
 

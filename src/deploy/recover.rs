@@ -11,6 +11,7 @@ use super::local::{Artifact, Instance, Local, Lock, Running, Runtime};
 use super::pipeline::reachable;
 use super::proxy::{Proxy, Route};
 use super::record::{Deployment, DeploymentId, Record, State};
+use super::retire;
 use super::runner::{Launch, NotAlive, Runner};
 use crate::git::GitError;
 use crate::git::time::rfc3339;
@@ -44,14 +45,14 @@ pub fn settle(
         if let Err(error) = lead(environment, local, &runner, &runtime) {
             progress.warn(&format!("clients do not get to what serves: {error}"));
         }
-        clear(environment, &mut runtime, &runner, progress);
+        clear(environment, local, &mut runtime, &runner, progress);
         if let Some(test) = &deploying.test {
             test.stop(Duration::ZERO)?;
         }
         runtime.deploying = None;
         local.save(&runtime)?;
     } else if !runtime.retired.is_empty() || runtime.candidate.is_some() {
-        clear(environment, &mut runtime, &runner, progress);
+        clear(environment, local, &mut runtime, &runner, progress);
         local.save(&runtime)?;
     }
     let known: Vec<&Running> = runtime.all().collect();
@@ -156,10 +157,10 @@ fn lead(environment: &Environment, local: &Local, runner: &Runner, runtime: &Run
 }
 
 /// Ends what was tested or has made way.
-fn clear(environment: &Environment, runtime: &mut Runtime, runner: &Runner, progress: &dyn Progress) {
+fn clear(environment: &Environment, local: &Local, runtime: &mut Runtime, runner: &Runner, progress: &dyn Progress) {
     let mut left = Vec::new();
     for old in runtime.candidate.take().into_iter().chain(std::mem::take(&mut runtime.retired)) {
-        if let Err(error) = runner.stop(&old, environment.drain_timeout) {
+        if let Err(error) = retire::end(environment, local, runner, &old) {
             progress.warn(&format!("{} still runs beside what serves: {error}", old.version));
             left.push(old);
         }

@@ -48,7 +48,9 @@ const DELAY_VARIABLE: &str = "GIT_MODEL_SERVE_DELAY_MS";
 const CONNECTIONS_MAX: usize = 1024;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
-const QUIET_TIMEOUT: Duration = Duration::from_secs(1);
+/// A client that keeps its connections may just be about to ask: better that a server takes a little longer to end.
+const QUIET_TIMEOUT: Duration = Duration::from_secs(5);
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What to serve, and where.
 #[derive(Debug, Clone)]
@@ -201,6 +203,7 @@ async fn listen(options: &Options, shared: Arc<Shared>, progress: &dyn Progress)
         head: HEAD_TIMEOUT,
         stall: STALL_TIMEOUT,
         quiet: QUIET_TIMEOUT,
+        linger: LINGER_TIMEOUT,
         drain: options.drain_timeout,
     };
     let cut = connections::serve(listener, shared, limits, stops, progress).await;

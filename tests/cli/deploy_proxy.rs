@@ -206,6 +206,35 @@ fn connections_stay_with_their_target_until_they_end_or_are_cut() {
 }
 
 #[test]
+fn who_has_had_no_answer_yet_is_waited_for() {
+    let place = Place::new();
+    let target = TcpListener::bind(ANY).expect("a port");
+    let address = target.local_addr().expect("an address");
+    let proxy = place.ensure(ANY);
+    switch(&proxy, "1", address);
+    let connect = || TcpStream::connect(status(&proxy).listen).expect("accepted");
+    let (mut asking, silent) = (connect(), connect());
+    asking.write_all(b"a question").expect("written");
+    wait_until("the question", || status(&proxy).waiting(address) == 1);
+    let moment = Duration::from_millis(100);
+    assert_eq!(proxy.wait_answered(address, moment).expect("a count"), 1);
+    let mut accepted = [target.accept().expect("a connection").0, target.accept().expect("a connection").0];
+    for stream in &mut accepted {
+        stream.write_all(b"an answer").expect("written");
+    }
+    assert_eq!(proxy.wait_answered(address, LONG).expect("a count"), 0);
+    // Who asks once more has reached it: the server knows of that one.
+    asking.write_all(b"another").expect("written");
+    assert_eq!(proxy.wait_answered(address, moment).expect("a count"), 0);
+    let mut gone = connect();
+    gone.write_all(b"a question").expect("written");
+    wait_until("the question", || status(&proxy).waiting(address) == 1);
+    drop((gone, target.accept()));
+    wait_until("its end", || status(&proxy).waiting(address) == 0);
+    drop(silent);
+}
+
+#[test]
 fn each_direction_ends_by_itself() {
     let place = Place::new();
     let target = TcpListener::bind(ANY).expect("a port");
@@ -239,7 +268,7 @@ fn a_proxy_that_was_killed_goes_on_where_it_was() {
     let listen = unused();
     let proxy = place.ensure(listen);
     let before = status(&proxy);
-    assert_eq!((before.listen, &before.route, before.protocol), (listen, &None, 1));
+    assert_eq!((before.listen, &before.route, before.protocol), (listen, &None, 2));
     switch(&proxy, "7", backend.address);
     for name in ["proxy.sock", "proxy.json", "proxy.lock", "proxy.log"] {
         let mode = place.dir.join(name).metadata().expect(name).permissions().mode();

@@ -9,9 +9,18 @@ mod place;
 #[path = "../cli/deploy/story.rs"]
 mod story;
 
-use place::{Place, wait_until};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use git_model::deploy::docker::Engine;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use place::{Place, wait_until};
 
 use crate::engine::host;
 use crate::proxy::Proxy;
@@ -31,6 +40,95 @@ fn from_a_merge_to_a_running_model_and_back() {
     let Some(mut place) = place(&env, QUICK) else { return };
     place.variables.push(("GIT_MODEL_SERVE_DELAY_MS", "300/50".to_owned()));
     story::tell(&place);
+}
+
+/// Stops for a while, again and again, what an engine passes on to the containers of a place.
+struct Stalls {
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<usize>>,
+}
+
+impl Stalls {
+    fn start(ports: impl Fn() -> Vec<u64> + Send + 'static) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&is_over);
+        let thread = std::thread::spawn(move || {
+            let mut stalls = 0;
+            while !ends.load(Ordering::Relaxed) {
+                let stopped = port_proxies(&ports());
+                signal(&stopped, Signal::STOP);
+                std::thread::sleep(Duration::from_millis(700));
+                signal(&stopped, Signal::CONT);
+                std::thread::sleep(Duration::from_millis(150));
+                stalls += usize::from(!stopped.is_empty());
+            }
+            stalls
+        });
+        Self { is_over, thread: Some(thread) }
+    }
+
+    /// How often something was stopped.
+    fn end(mut self) -> usize {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.take().map_or(0, |thread| thread.join().expect("no panic"))
+    }
+}
+
+impl Drop for Stalls {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+fn signal(processes: &[Pid], signal: Signal) {
+    for process in processes {
+        // One that has ended meanwhile is fine.
+        let _ = kill_process(*process, signal);
+    }
+}
+
+/// Docker's processes that pass connections to one of these ports on.
+fn port_proxies(ports: &[u64]) -> Vec<Pid> {
+    let is_one = |pid: &Pid| {
+        let line = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        line.contains("docker-proxy") && ports.iter().any(|port| line.contains(&format!("-host-port {port} ")))
+    };
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(Pid::from_raw).filter(is_one).collect()
+}
+
+/// The ports of whatever runs at the moment.
+fn ports(folder: &Path) -> Vec<u64> {
+    let state = std::fs::read(folder.join("state.json")).unwrap_or_default();
+    let state: Value = serde_json::from_slice(&state).unwrap_or_default();
+    let retired = state["retired"].as_array().cloned().unwrap_or_default();
+    let all = retired.iter().chain([&state["serving"]]).filter_map(|running| running["address"].as_str());
+    all.filter_map(|address| address.parse::<SocketAddr>().ok()).map(|address| address.port().into()).collect()
+}
+
+#[test]
+fn an_engine_that_passes_requests_on_late() {
+    let env = Env::new();
+    let Some(place) = place(&env, QUICK) else { return };
+    place.model(&["trust", "--yes"]).ok();
+    place.commit("first");
+    assert_eq!(place.settled(1), ["success"], "{}", place.logs());
+    let folder = place.folder();
+    if port_proxies(&ports(&folder)).is_empty() {
+        // Not every engine has a process for that.
+        return;
+    }
+    let load = load::Load::start(place.address(), place::INFER, place::HOUSE, 6);
+    load.wait_for(100);
+    let stalls = Stalls::start(move || ports(&folder));
+    place.train(2);
+    place.commit("second");
+    assert_eq!(place.settled(2), ["success", "inactive"], "{}", place.logs());
+    let stalls = stalls.end();
+    assert!(stalls > 2, "{stalls}");
+    assert_eq!(load.end().failures, Vec::<String>::new(), "{}", place.logs());
 }
 
 /// A place whose first model serves, through a line to the engine that can be cut; the place ends before the line does.
@@ -127,7 +225,7 @@ fn a_deployer_that_is_killed_at_any_moment_leaves_nothing() {
         let mut command = place.command(place.repo.model_command(&["deploy"]));
         command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         let mut deployer = command.spawn().expect("started");
-        std::thread::sleep(std::time::Duration::from_millis(delay));
+        std::thread::sleep(Duration::from_millis(delay));
         deployer.kill().and_then(|()| deployer.wait()).expect("killed");
         stages.extend(place.runtime()["deploying"]["stage"].as_str().map(str::to_owned));
         assert!(known.contains(&place.version()), "killed after {delay} ms");

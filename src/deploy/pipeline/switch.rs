@@ -2,20 +2,17 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{Fault, Pipeline};
 use crate::deploy::local::{Artifact, Running};
 use crate::deploy::process;
 use crate::deploy::proxy::{Proxy, Route};
 use crate::deploy::record::StageState;
-use crate::deploy::recover;
 use crate::deploy::runner::Launch;
+use crate::deploy::{recover, retire};
 use crate::metrics::policy::deploy::Strategy;
 use crate::version::named;
-
-/// How long a version that has no clients any more may take to end.
-const END: Duration = Duration::from_secs(10);
 
 /// Where one reaches what listens on an address that stands for all.
 pub fn reachable(address: SocketAddr) -> SocketAddr {
@@ -186,8 +183,13 @@ impl Pipeline<'_> {
     pub(super) fn retire(&mut self) {
         for old in std::mem::take(&mut self.runtime.retired) {
             let kept = old.clone();
-            match self.end(&old) {
-                Ok(()) => self.log.say(&format!("{} has ended", old.version)),
+            match retire::end(self.environment, self.local, &self.runner, &old) {
+                Ok(cut) => {
+                    if cut > 0 {
+                        self.log.say(&format!("{cut} connections to {} are cut", old.version));
+                    }
+                    self.log.say(&format!("{} has ended", old.version));
+                }
                 Err(fault) => {
                     self.progress.warn(&format!("{} could not be ended: {fault}", old.version));
                     self.runtime.retired.push(kept);
@@ -197,21 +199,5 @@ impl Pipeline<'_> {
         if let Err(error) = self.local.save(&self.runtime) {
             self.progress.warn(&format!("what runs could not be written down: {error}"));
         }
-    }
-
-    fn end(&mut self, old: &Running) -> Result<(), Fault> {
-        let grace = self.environment.drain_timeout;
-        if self.environment.dockerfile.is_none() {
-            // Our own server tells its clients to come back elsewhere.
-            return self.runner.stop(old, grace);
-        }
-        if let Some(proxy) = Proxy::find(self.local.dir()) {
-            let left = proxy.drain(old.address, grace)?;
-            if left > 0 {
-                self.log.say(&format!("{left} connections to {} are cut", old.version));
-                proxy.cut(old.address)?;
-            }
-        }
-        self.runner.stop(old, END)
     }
 }

@@ -92,12 +92,24 @@ impl Proxy {
     /// # Errors
     /// It does not answer (any more).
     pub fn drain(&self, target: SocketAddr, timeout: Duration) -> Result<u64, ProxyError> {
+        self.wait(timeout, |status| status.open(target))
+    }
+
+    /// Waits until every connection to `target` has had an answer, at most for `timeout`; how many have not.
+    ///
+    /// # Errors
+    /// It does not answer (any more).
+    pub fn wait_answered(&self, target: SocketAddr, timeout: Duration) -> Result<u64, ProxyError> {
+        self.wait(timeout, |status| status.waiting(target))
+    }
+
+    fn wait(&self, timeout: Duration, left: impl Fn(&Status) -> u64) -> Result<u64, ProxyError> {
         let begun = Instant::now();
         loop {
-            let open = self.status()?.open(target);
+            let left = left(&self.status()?);
             let rest = timeout.saturating_sub(begun.elapsed());
-            if open == 0 || rest.is_zero() {
-                return Ok(open);
+            if left == 0 || rest.is_zero() {
+                return Ok(left);
             }
             std::thread::sleep(LOOK.min(rest));
         }

@@ -21,6 +21,7 @@ pub(super) struct Connections {
 #[derive(Default)]
 struct Target {
     open: u64,
+    waiting: u64,
     cut: Arc<Notify>,
 }
 
@@ -28,7 +29,17 @@ struct Target {
 pub(super) struct Connection {
     connections: Rc<Connections>,
     target: SocketAddr,
-    cut: Option<OwnedNotified>,
+    cut: RefCell<Option<OwnedNotified>>,
+    progress: Cell<Progress>,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Silent,
+    /// The client has said something, and nothing has come back yet.
+    Waiting,
+    Answered,
 }
 
 impl Connections {
@@ -38,8 +49,8 @@ impl Connections {
         let entry = open.entry(target).or_default();
         entry.open += 1;
         // From its making on it hears of a cut.
-        let cut = Some(Arc::clone(&entry.cut).notified_owned());
-        Connection { connections: Rc::clone(self), target, cut }
+        let cut = RefCell::new(Some(Arc::clone(&entry.cut).notified_owned()));
+        Connection { connections: Rc::clone(self), target, cut, progress: Cell::new(Progress::Silent) }
     }
 
     /// Tells the connections to `target` to end; how many there are.
@@ -54,6 +65,12 @@ impl Connections {
         self.open.borrow().get(&target).map_or(0, |entry| entry.open)
     }
 
+    /// How many connections to `target` have not had any answer yet.
+    pub(super) fn waiting(&self) -> Vec<(SocketAddr, u64)> {
+        let open = self.open.borrow();
+        open.iter().filter(|(_, entry)| entry.waiting > 0).map(|(target, entry)| (*target, entry.waiting)).collect()
+    }
+
     pub(super) fn all(&self) -> Vec<(SocketAddr, u64)> {
         self.open.borrow().iter().map(|(target, entry)| (*target, entry.open)).collect()
     }
@@ -61,7 +78,7 @@ impl Connections {
 
 impl Connection {
     /// Does `work` until it ends or the connection is cut.
-    pub(super) async fn until_cut(mut self, work: impl Future) {
+    pub(super) async fn until_cut(&self, work: impl Future) {
         let Some(cut) = self.cut.take() else { return };
         tokio::select! {
             () = cut => {}
@@ -70,8 +87,30 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// The client has said something.
+    pub(super) fn asked(&self) {
+        if self.progress.get() == Progress::Silent {
+            self.progress.set(Progress::Waiting);
+            self.entry(|entry| entry.waiting += 1);
+        }
+    }
+
+    /// The target has said something.
+    pub(super) fn answered(&self) {
+        if self.progress.replace(Progress::Answered) == Progress::Waiting {
+            self.entry(|entry| entry.waiting -= 1);
+        }
+    }
+
+    fn entry(&self, change: impl FnOnce(&mut Target)) {
+        self.connections.open.borrow_mut().get_mut(&self.target).map(change);
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.answered();
         let mut open = self.connections.open.borrow_mut();
         if let Some(entry) = open.get_mut(&self.target) {
             entry.open -= 1;

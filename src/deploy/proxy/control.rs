@@ -146,6 +146,7 @@ fn status(shared: &Shared) -> Status {
         route: shared.route.borrow().clone(),
         process: shared.process.clone(),
         connections: shared.connections.all(),
+        waiting: shared.connections.waiting(),
         accepted: shared.connections.accepted.get(),
         refused: shared.connections.refused.get(),
         protocol: PROTOCOL,

@@ -47,7 +47,7 @@ pub(super) async fn accept(listener: TcpListener, shared: Rc<Shared>, open_max: 
 async fn relay(client: TcpStream, shared: &Shared) {
     count(&shared.connections.accepted);
     match connect(shared).await {
-        Some((target, connection)) => connection.until_cut(copy(client, target)).await,
+        Some((target, connection)) => connection.until_cut(copy(client, target, &connection)).await,
         None => count(&shared.connections.refused),
     }
 }
@@ -81,14 +81,17 @@ async fn connect(shared: &Shared) -> Option<(TcpStream, Connection)> {
 }
 
 /// Copies both ways. Each direction ends by itself: a client that has said all may still be answered.
-async fn copy(mut client: TcpStream, mut target: TcpStream) {
+async fn copy(mut client: TcpStream, mut target: TcpStream, connection: &Connection) {
     // A packet that waits for more to come is late, not lost.
     let _ = client.set_nodelay(true);
     let _ = target.set_nodelay(true);
     let (from_client, to_client) = client.split();
     let (from_target, to_target) = target.split();
     // Whoever is gone can be neither heard nor told: the end of both directions.
-    let _ = tokio::try_join!(forward(from_client, to_target), forward(from_target, to_client));
+    let _ = tokio::try_join!(
+        forward(from_client, to_target, || connection.asked()),
+        forward(from_target, to_client, || connection.answered())
+    );
 }
 
 /// Copies until `from` has said all, or `to` takes no more: a server that refuses a request half-way through has an answer
@@ -96,10 +99,11 @@ async fn copy(mut client: TcpStream, mut target: TcpStream) {
 ///
 /// # Errors
 /// `from` is gone.
-async fn forward(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
+async fn forward(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, note: impl Fn()) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let count = from.read(&mut buffer).await?;
+        note();
         if count == 0 || to.write_all(&buffer[..count]).await.is_err() {
             break;
         }

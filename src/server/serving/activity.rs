@@ -1,14 +1,15 @@
 //! What a connection is doing: how many requests are being answered on it, and when its last byte went by.
 
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep};
 
 /// Shared by a connection's stream and its requests.
 pub struct Activity(Mutex<State>);
@@ -21,10 +22,13 @@ struct State {
 /// A request that is being answered, until it is dropped.
 pub struct Answering(Arc<Activity>);
 
-/// A stream that notes when bytes go by.
+/// A stream that notes when bytes go by, and that ends when its peer has ended, too: then all that was sent has arrived,
+/// whoever passes it on.
 pub struct Watched {
     stream: TcpStream,
     activity: Arc<Activity>,
+    linger: Duration,
+    ending: Option<Pin<Box<Sleep>>>,
 }
 
 impl Activity {
@@ -64,9 +68,9 @@ impl Drop for Answering {
 }
 
 impl Watched {
-    /// Notes in `activity` what goes through `stream`.
-    pub const fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
+    /// Notes in `activity` what goes through `stream`. Its peer may take as long as `linger` to end.
+    pub const fn new(stream: TcpStream, activity: Arc<Activity>, linger: Duration) -> Self {
+        Self { stream, activity, linger, ending: None }
     }
 
     fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -111,7 +115,23 @@ impl AsyncWrite for Watched {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, linger, ending, .. } = self.get_mut();
+        let mut stream = Pin::new(stream);
+        if ending.is_none() {
+            ready!(stream.as_mut().poll_shutdown(cx))?;
+        }
+        let ending = ending.get_or_insert_with(|| Box::pin(sleep(*linger)));
+        if ending.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            let mut bytes = [0; 1024];
+            let mut rest = ReadBuf::new(&mut bytes);
+            // A peer that is gone has nothing more to say, either.
+            if ready!(stream.as_mut().poll_read(cx, &mut rest)).is_err() || rest.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }

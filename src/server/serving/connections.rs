@@ -1,8 +1,9 @@
 //! Connections: accepted, bounded, and brought to an end without a request that fails.
 //!
 //! While the server drains it goes on to accept and to answer, but every answer says `Connection: close`, so that clients
-//! turn to whoever serves next. A connection on which nothing happens for a second is closed. When there is none left the
-//! server ends.
+//! turn to whoever serves next. A connection on which nothing happens for some seconds is closed. What was answered last may
+//! still be on its way through proxies, so a connection has ended when the other side has ended it. When there is none left
+//! the server ends.
 //!
 //! **Limitation.** A connection that the system accepts in the very moment the server ends is reset. A proxy in front
 //! prevents that: it sends nothing new to a server that drains.
@@ -42,6 +43,8 @@ pub struct Limits {
     pub stall: Duration,
     /// Without a byte while the server drains.
     pub quiet: Duration,
+    /// For the other side to end a connection that has ended on this side.
+    pub linger: Duration,
     /// Of draining.
     pub drain: Duration,
 }
@@ -131,7 +134,7 @@ async fn connection(stream: TcpStream, router: Router, shared: Arc<Shared>, limi
             answer
         }
     });
-    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&activity), limits.linger));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.head);
     let mut connection = pin!(http.serve_connection(stream, service));

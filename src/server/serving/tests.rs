@@ -13,8 +13,14 @@ use crate::progress::Silent;
 const MS: Duration = Duration::from_millis(1);
 /// Longer than anything here takes; a test that waits so long fails.
 const PATIENCE: Duration = Duration::from_secs(20);
-const LIMITS: Limits =
-    Limits { connections: 64, head: PATIENCE, stall: PATIENCE, quiet: Duration::from_millis(300), drain: PATIENCE };
+const LIMITS: Limits = Limits {
+    connections: 64,
+    head: PATIENCE,
+    stall: PATIENCE,
+    quiet: Duration::from_millis(300),
+    linger: Duration::from_millis(300),
+    drain: PATIENCE,
+};
 const BODY: &str = r#"{"inputs":[]}"#;
 
 /// Answers with so many zeros.
@@ -189,6 +195,21 @@ fn a_request_that_has_begun_is_answered_while_draining() {
         let text = rest(client);
         assert!(text.starts_with("HTTP/1.1 200") && text.contains("connection: close"), "{text}");
     }
+    assert_eq!(running.ended(), 0);
+}
+
+#[test]
+fn it_ends_after_its_clients() {
+    let running = Running::start(Limits { linger: PATIENCE, ..LIMITS }, 1, 300 * MS);
+    let client = running.connect();
+    send(&client, &infer());
+    sleep(100 * MS);
+    running.stop();
+    // The answer is there, and so is the end; whoever passes it on may not have done so yet.
+    assert!(rest(&client).contains("connection: close"));
+    sleep(200 * MS);
+    assert!(!running.thread.is_finished());
+    drop(client);
     assert_eq!(running.ended(), 0);
 }
 
