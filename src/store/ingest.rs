@@ -240,7 +240,10 @@ impl Ingest {
         if self.current.is_empty() {
             // Workers always return their buffers, even after a failure.
             self.current = self.free.recv().unwrap_or_default();
-            self.current.resize(BUFFER_BYTES, 0);
+            if self.current.is_empty() {
+                // Zeros from the system cost nothing until they are written over.
+                self.current = vec![0; BUFFER_BYTES];
+            }
         }
     }
 

@@ -126,7 +126,10 @@ fn a_binary_that_is_not_on_path_is_called_by_its_path() {
     let dir = env.root().join("it's 100%f");
     std::fs::create_dir(&dir).expect("a folder");
     let binary = dir.join("git-model");
-    std::fs::copy(env!("CARGO_BIN_EXE_git-model"), &binary).expect("copied");
+    // Not in this process: what another test starts meanwhile would have the file open for writing, and it could not be run.
+    let mut copy = env.command("cp", env.root());
+    copy.arg(env!("CARGO_BIN_EXE_git-model")).arg(&binary);
+    env.run(copy).ok();
     let mut install = env.command(&binary, &repo.dir);
     install.args(["install", "--local"]);
     env.run(install).ok();
