@@ -57,7 +57,8 @@ pub fn has_other_stat_data(top: &Path, path: &[u8]) -> Result<bool, GitError> {
 /// All differing files by their path from the top of the work tree.
 pub fn differences() -> Result<BTreeMap<Vec<u8>, Difference>, GitError> {
     let options = ["status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=all"];
-    let output = Git::new(options).output()?;
+    // Git refreshes its index on the way, if it can: not on a disk that is full.
+    let output = Git::new(options).output().or_else(|_| Git::new(["--no-optional-locks"]).args(options).output())?;
     let mut lines = output.split(|&byte| byte == 0);
     let mut all = BTreeMap::new();
     while let Some(line) = lines.next() {

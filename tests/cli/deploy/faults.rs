@@ -229,10 +229,17 @@ fn a_full_disk_changes_nothing() {
     place.git(&["add", "-A"]).ok();
     place.git(&["-c", "core.hooksPath=/dev/null", "commit", "-q", "-m", "second"]).ok();
     // No file may grow: so does a disk refuse that is full.
-    let mut command: Command = place.command(env.command("sh", &place.repo.dir));
-    command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec git-model deploy"]);
-    let refused = env.run(command).fails_with(1);
+    let full = |command: &str| {
+        let mut shell: Command = place.command(env.command("sh", &place.repo.dir));
+        shell.args(["-c", &format!("trap '' XFSZ; ulimit -f 0; exec git-model {command}")]);
+        env.run(shell)
+    };
+    let refused = full("deploy").fails_with(1);
     assert!(refused.stderr.contains("too large"), "{}", refused.stderr);
+    // Git would write down that it has not changed.
+    place.policy(QUICK);
+    let told = full("status").ok();
+    assert!(told.text().contains(&format!("prod: {version} at ")), "{}", told.text());
     assert_eq!(place.version(), version);
     assert_eq!((place.states(), place.servers().len()), (vec!["success".to_owned()], 1));
     assert_eq!(place.standing()["serving"]["version"], *version);
