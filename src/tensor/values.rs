@@ -104,7 +104,7 @@ fn halves(bytes: &[u8], numbers: &mut [f32], read: impl Fn(u8) -> f32) {
 }
 
 /// Reads as many f32 as `numbers` has room for, of a type whose numbers are `Single`; NaN for others.
-#[multiversion(targets("x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub(super) fn read_singles(dtype: &Dtype, bytes: &[u8], numbers: &mut [f32]) {
     let plain = match dtype {
         Dtype::Plain(plain) => *plain,

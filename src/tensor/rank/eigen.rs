@@ -4,10 +4,10 @@
 use multiversion::multiversion;
 
 /// The Gram matrix AᵀA, row by row, of a matrix with rows of `n` numbers.
-#[multiversion(targets("x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub fn gram(rows: &[f64], n: usize) -> Vec<f64> {
     const ROWS: usize = 4;
-    const LANES: usize = 4;
+    const LANES: usize = 8;
     let mut gram = vec![0.0; n * n];
     // Several rows at a time, for the Gram matrix is read and written each time.
     let groups = rows.chunks_exact(ROWS * n);

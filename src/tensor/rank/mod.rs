@@ -79,7 +79,10 @@ impl RankSketch {
     /// Takes differences from flat element `first_element` on (row-major). None of them is explained by rounding.
     /// What is not finite counts as zero.
     pub fn push(&mut self, first_element: u64, deltas: &[f32]) {
-        let (nonzero, finite) = inspect(deltas);
+        self.push_inspected(first_element, deltas, inspect(deltas));
+    }
+
+    fn push_inspected(&mut self, first_element: u64, deltas: &[f32], (nonzero, finite): (bool, bool)) {
         self.nonzero |= nonzero;
         if !nonzero || self.is_small() {
             return;
@@ -132,10 +135,10 @@ impl RankSketch {
             }
             let len = CHUNK.min(elements - i * CHUNK);
             let (x, y) = (&mut x[..len], &mut y[..len]);
-            if singles {
+            let inspected = if singles {
                 read_singles(dtype_a, a, x);
                 read_singles(dtype_b, b, y);
-                x.iter_mut().zip(&*y).for_each(|(x, y)| *x = y - *x);
+                subtract_from(y, x)
             } else {
                 let (p, q) = wide.split_at_mut(CHUNK);
                 read_doubles(dtype_a, a, &mut p[..len]);
@@ -143,14 +146,15 @@ impl RankSketch {
                 for ((x, y), (p, q)) in x.iter_mut().zip(&mut *y).zip(p.iter().zip(&*q)) {
                     (*x, *y) = ((q - p) as f32, *q as f32);
                 }
-            }
+                inspect(x)
+            };
             let at = first_element + (i * CHUNK) as u64;
             // A quarter of the numbers, another one each time, says enough of all.
             let sample =
                 if len == CHUNK { &y[self.random(Use::Sample, at) as usize % 4 * len / 4..][..len / 4] } else { y };
             let energy = grid.energy(sample).map(|energy| energy * len as f64 / sample.len() as f64);
             self.rounding = self.rounding.zip(energy).map(|(sum, more)| sum + more);
-            self.push(at, x);
+            self.push_inspected(at, x, inspected);
         }
     }
 
@@ -276,20 +280,48 @@ enum Use {
 }
 
 /// Whether one of the numbers is not zero, and whether all are finite.
-#[multiversion(targets("x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn inspect(numbers: &[f32]) -> (bool, bool) {
-    const EXPONENT_ONE: u32 = 1 << 23;
-    let (mut any, mut carry) = (0, 0);
-    for number in numbers {
-        let magnitude = number.to_bits() & !SIGN;
-        any |= magnitude;
-        // An exponent of ones alone overflows into the sign.
-        carry |= magnitude + EXPONENT_ONE;
-    }
-    (any != 0, carry & SIGN == 0)
+    let mut found = Found::default();
+    numbers.iter().for_each(|&number| found.look(number));
+    found.is()
 }
 
-#[multiversion(targets("x86_64+avx2"))]
+/// Puts y − x in the place of each x, and says what [`inspect`] does of these differences.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+fn subtract_from(y: &[f32], x: &mut [f32]) -> (bool, bool) {
+    let mut found = Found::default();
+    for (x, y) in x.iter_mut().zip(y) {
+        *x = y - *x;
+        found.look(*x);
+    }
+    found.is()
+}
+
+/// The bits of numbers, together.
+#[derive(Default)]
+struct Found {
+    any: u32,
+    carry: u32,
+}
+
+impl Found {
+    #[inline(always)]
+    fn look(&mut self, number: f32) {
+        const EXPONENT_ONE: u32 = 1 << 23;
+        let magnitude = number.to_bits() & !SIGN;
+        self.any |= magnitude;
+        // An exponent of ones alone overflows into the sign.
+        self.carry |= magnitude + EXPONENT_ONE;
+    }
+
+    #[inline(always)]
+    const fn is(&self) -> (bool, bool) {
+        (self.any != 0, self.carry & SIGN == 0)
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn add_signed(sums: &mut [f32], deltas: &[f32], signs: &[u32], turn: u32) {
     for ((sum, delta), sign) in sums.iter_mut().zip(deltas).zip(signs) {
         *sum += flip(*delta, sign ^ turn);

@@ -86,10 +86,10 @@ fn squared_powers(numbers: &[f32], smallest: f32) -> f64 {
 }
 
 /// Not inlined: a caller that adds up the lanes would make the compiler split them.
-#[multiversion(targets("x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 #[inline(never)]
-fn squares_by_lane(numbers: &[[f32; 4]], smallest: f32) -> [f32; 4] {
-    let mut lanes = [0.0; 4];
+fn squares_by_lane(numbers: &[[f32; 16]], smallest: f32) -> [f32; 16] {
+    let mut lanes = [0.0; 16];
     for numbers in numbers {
         for (lane, &number) in lanes.iter_mut().zip(numbers) {
             *lane += power(number, smallest).powi(2);
