@@ -185,9 +185,9 @@ impl PlaneEncoder {
         if repeats {
             return compress(&mut self.repeats, plane, &mut self.frame);
         }
-        let histogram = Histogram::of(plane);
+        let histogram = if self.thorough { Histogram::of(plane) } else { Histogram::of_most(plane) };
         match Code::new(&histogram) {
-            Some(code) if code.bytes(&histogram) < plane.len() => {
+            Some(code) if code.bytes(&histogram) < histogram.total => {
                 self.frame.clear();
                 self.frames.write(plane, &code, &mut self.frame);
                 Some(self.frame.len())
