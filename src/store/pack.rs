@@ -391,7 +391,7 @@ impl Pack {
                 low + (high - low) / 2
             };
             let bytes = &index[guess * RECORD_LEN..(guess + 1) * RECORD_LEN];
-            match bytes[..32].cmp(id) {
+            match key_of(bytes).cmp(&key).then_with(|| bytes[..32].cmp(id)) {
                 std::cmp::Ordering::Equal => {
                     let record = Record::read(bytes);
                     return (record.kind == kind).then_some((guess, record));

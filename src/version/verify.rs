@@ -52,7 +52,7 @@ pub fn verify(context: &Context, revision: &str, progress: &dyn Progress) -> Res
                 }
             }
             if problems.is_empty()
-                && let Err(error) = assemble::Assembly::plan(&context.store, &manifest)
+                && let Err(error) = assemble::Assembly::plan(&context.store, &manifest, context.settings.workers)
             {
                 problems.push(("(the whole file)".into(), error.to_string()));
             }

@@ -11,9 +11,13 @@ use super::Context;
 use crate::atomic_file::write_checked_at;
 use crate::format::Skeleton;
 use crate::id::{BlockId, ObjectId};
-use crate::manifest::{Content, Manifest};
+use crate::manifest::{Content, Manifest, Tensor};
+use crate::parallel;
 use crate::progress::Progress;
 use crate::store::{BLOCK_BYTES, BlockReader, Recipe, Store, StoreError};
+
+/// Recipes are small: a thread is worth its while for so many.
+const RECIPES_AT_A_TIME: usize = 256;
 
 /// Why a file cannot be put together.
 #[derive(Debug, thiserror::Error)]
@@ -68,14 +72,14 @@ impl Part {
 }
 
 impl Assembly {
-    /// Looks up everything the file consists of.
+    /// Looks up everything the file consists of, with several workers.
     ///
     /// # Errors
     /// Missing objects or blocks, and objects that do not add up to what the manifest says.
-    pub fn plan(store: &Store, manifest: &Manifest) -> Result<Self, AssembleError> {
+    pub fn plan(store: &Store, manifest: &Manifest, workers: usize) -> Result<Self, AssembleError> {
         let mut parts = Vec::new();
         match &manifest.content {
-            Content::Opaque { sha256, .. } => push_blocks(store, &mut parts, &store.recipe(sha256)?)?,
+            Content::Opaque { sha256, .. } => push_blocks(&mut parts, &complete_recipe(store, sha256)?),
             Content::Model { skeleton, tensors, .. } => {
                 let skeleton = read_skeleton(store, skeleton)?;
                 if skeleton.gap_count() != tensors.len() + 1 {
@@ -87,13 +91,8 @@ impl Assembly {
                 }
                 let mut gaps = skeleton.gaps();
                 push_gap(&mut parts, gaps.next());
-                for tensor in tensors {
-                    let missing = |source| AssembleError::Tensor { tensor: tensor.name.clone(), source };
-                    let recipe = store.recipe(&tensor.sha256).map_err(missing)?;
-                    if Some(recipe.len) != tensor.byte_len() {
-                        return Err(AssembleError::Misfit(format!("tensor `{}` has another size", tensor.name)));
-                    }
-                    push_blocks(store, &mut parts, &recipe).map_err(missing)?;
+                for recipe in recipes(store, tensors, workers) {
+                    push_blocks(&mut parts, &recipe?);
                     push_gap(&mut parts, gaps.next());
                 }
             }
@@ -110,13 +109,13 @@ impl Assembly {
     /// # Errors
     /// Those of [`Assembly::plan`].
     pub fn plan_or_fetch(context: &Context, manifest: &Manifest) -> Result<Self, AssembleError> {
-        let store = &context.store;
-        Self::plan(store, manifest).or_else(|error| {
+        let plan = || Self::plan(&context.store, manifest, context.settings.workers);
+        plan().or_else(|error| {
             if !error.is_missing() {
                 return Err(error);
             }
             fetch_missing(context, manifest);
-            Self::plan(store, manifest)
+            plan()
         })
     }
 
@@ -300,25 +299,40 @@ fn push_gap(parts: &mut Vec<Part>, gap: Option<&[u8]>) {
     }
 }
 
-fn push_blocks(store: &Store, parts: &mut Vec<Part>, recipe: &Recipe) -> Result<(), StoreError> {
-    for &(id, len) in &recipe.blocks {
-        if !store.contains_block(&id) {
-            return Err(StoreError::MissingBlock(id));
-        }
-        parts.push(Part::Block(id, len));
+fn push_blocks(parts: &mut Vec<Part>, recipe: &Recipe) {
+    parts.extend(recipe.blocks.iter().map(|&(id, len)| Part::Block(id, len)));
+}
+
+/// The recipe of an object all of whose blocks the store has.
+fn complete_recipe(store: &Store, id: &ObjectId) -> Result<Recipe, StoreError> {
+    let recipe = store.recipe(id)?;
+    match recipe.blocks.iter().find(|(block, _)| !store.contains_block(block)) {
+        Some(&(block, _)) => Err(StoreError::MissingBlock(block)),
+        None => Ok(recipe),
     }
-    Ok(())
+}
+
+/// The recipes of these tensors, in their order.
+fn recipes(store: &Store, tensors: &[Tensor], workers: usize) -> Vec<Result<Recipe, AssembleError>> {
+    let recipe = |tensor: &Tensor| {
+        let missing = |source| AssembleError::Tensor { tensor: tensor.name.clone(), source };
+        let recipe = complete_recipe(store, &tensor.sha256).map_err(missing)?;
+        if Some(recipe.len) != tensor.byte_len() {
+            return Err(AssembleError::Misfit(format!("tensor `{}` has another size", tensor.name)));
+        }
+        Ok(recipe)
+    };
+    let shares: Vec<&[Tensor]> = tensors.chunks(RECIPES_AT_A_TIME).collect();
+    parallel::for_each(workers, shares.len(), || (), |(), at| shares[at].iter().map(recipe).collect())
 }
 
 /// Whether the store has everything that `manifest` names.
 pub fn is_complete(store: &Store, manifest: &Manifest) -> bool {
-    manifest.objects().all(|id| {
-        store.recipe(&id).is_ok_and(|recipe| recipe.blocks.iter().all(|(block, _)| store.contains_block(block)))
-    })
+    manifest.objects().all(|id| complete_recipe(store, &id).is_ok())
 }
 
 /// Puts the file together at `path`, as a new file; for tests and tools.
 pub fn write_new(store: &Store, manifest: &Manifest, path: &Path, workers: usize) -> Result<(), AssembleError> {
     let file = File::create_new(path)?;
-    Assembly::plan(store, manifest)?.write_to(store, &file, workers, &crate::progress::Silent)
+    Assembly::plan(store, manifest, workers)?.write_to(store, &file, workers, &crate::progress::Silent)
 }

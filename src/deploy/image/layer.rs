@@ -74,7 +74,7 @@ impl Source {
             Self::File(from, _) => copy_file(from, out),
             Self::Weights(manifest) => {
                 let failed = |error| ImageError::weights(&path, error);
-                Assembly::plan(store, manifest).map_err(failed)?.stream(store, out).map_err(failed)
+                Assembly::plan(store, manifest, 1).map_err(failed)?.stream(store, out).map_err(failed)
             }
             Self::Blob(id, _) => Ok(Git::new(["cat-file", "blob"]).arg(id.to_string()).copy_output(out)?),
         }
