@@ -31,11 +31,12 @@ impl Code {
         }
         let lengths = lengths(&histogram.counts);
         let bits_max = u32::from(lengths.iter().copied().max()?);
+        let symbols: Vec<usize> = (0..=last).filter(|&symbol| lengths[symbol] > 0).collect();
         let mut codes = [0; 256];
         let mut next = 0_u16;
         for bits in (1..=bits_max as u8).rev() {
-            for (code, _) in codes.iter_mut().zip(&lengths).filter(|(_, length)| **length == bits) {
-                *code = next;
+            for &symbol in symbols.iter().filter(|&&symbol| lengths[symbol] == bits) {
+                codes[symbol] = next;
                 next += 1;
             }
             next >>= 1;

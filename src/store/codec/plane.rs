@@ -166,7 +166,7 @@ impl PlaneEncoder {
         }
         let start = out.len();
         if sample.entropy_bits() <= RAW_ENTROPY_MIN * total
-            && self.write_frame(plane, repeats || share_max > REPEATS_SHARE_MIN).is_some()
+            && self.write_frame(plane, sample, repeats || share_max > REPEATS_SHARE_MIN).is_some()
         {
             out.push(ZSTD);
             put_varint(out, self.frame.len());
@@ -180,14 +180,20 @@ impl PlaneEncoder {
         out.extend_from_slice(plane);
     }
 
-    /// Makes `self.frame` a frame of `plane`; `None` if it would not be smaller.
-    fn write_frame(&mut self, plane: &[u8], repeats: bool) -> Option<usize> {
+    /// Makes `self.frame` a frame of `plane`, of which `sample` was counted; `None` if it would not be smaller.
+    fn write_frame(&mut self, plane: &[u8], sample: &Histogram, repeats: bool) -> Option<usize> {
         if repeats {
             return compress(&mut self.repeats, plane, &mut self.frame);
         }
-        let histogram = if self.thorough { Histogram::of(plane) } else { Histogram::of_most(plane) };
-        match Code::new(&histogram) {
-            Some(code) if code.bytes(&histogram) < histogram.total => {
+        let counted;
+        let histogram = if sample.total == plane.len() {
+            sample
+        } else {
+            counted = if self.thorough { Histogram::of(plane) } else { Histogram::of_most(plane) };
+            &counted
+        };
+        match Code::new(histogram) {
+            Some(code) if code.bytes(histogram) < histogram.total => {
                 self.frame.clear();
                 self.frames.write(plane, &code, &mut self.frame);
                 Some(self.frame.len())
