@@ -21,14 +21,17 @@ const TEXT_BYTES_MIN: usize = 64 << 10;
 /// A delta of more than this part of the text is not worth its place.
 const PART: usize = 8;
 
-/// Notes how the manifest that `HEAD` has at `path` is made of the one that a file was cleaned to, which is going to take
-/// its place. Git need not wait for it.
-pub fn note(context: &Context, path: &[u8], cleaned: &Cleaned) {
+/// The manifest that `HEAD` has at `path`, if that is worth a note beside the one that a file was cleaned to. To be asked
+/// before git has the latter: from then on it may move `HEAD`.
+pub fn older(context: &Context, path: &[u8], cleaned: &Cleaned) -> Option<BlobId> {
     let is_model = cleaned.summary.as_ref().is_some_and(|summary| summary.tensors > 0);
-    if !is_model || cleaned.text.len() < TEXT_BYTES_MIN {
-        return;
-    }
-    let Some(older) = context.repo.head_blob(path) else { return };
+    if is_model && cleaned.text.len() >= TEXT_BYTES_MIN { context.repo.head_blob(path) } else { None }
+}
+
+/// Notes how the [`older`] manifest is made of the one that a file was cleaned to, which is going to take its place. Git
+/// need not wait for it.
+pub fn note(context: &Context, older: Option<BlobId>, cleaned: &Cleaned) {
+    let Some(older) = older else { return };
     match &cleaned.base {
         // The index has the same mostly, and that has been read.
         Some((base, base_text)) if *base == older => append(context, older, base_text, &cleaned.text),

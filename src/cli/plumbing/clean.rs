@@ -23,8 +23,9 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     if let Some(warning) = &cleaned.warning {
         ui.warn(&format!("`{name}` {warning}"));
     }
+    let older = manifest_deltas::older(&context, args.path.as_bytes(), &cleaned);
     let mut out = io::stdout().lock();
     out.write_all(&cleaned.text).and_then(|()| out.flush())?;
-    manifest_deltas::note(&context, args.path.as_bytes(), &cleaned);
+    manifest_deltas::note(&context, older, &cleaned);
     Ok(())
 }

@@ -77,9 +77,10 @@ fn answer_clean(context: &Context, mut request: Request<'_, impl Read, impl Writ
                 ui.note(&line);
             }
             tell_of_conflict(context, &path, &cleaned.text, ui);
+            let older = manifest_deltas::older(context, &path, &cleaned);
             request.answer(&cleaned.text)?;
             // While git takes the manifest in.
-            manifest_deltas::note(context, &path, &cleaned);
+            manifest_deltas::note(context, older, &cleaned);
             Ok(())
         }
         Err(error) => {
