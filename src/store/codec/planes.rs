@@ -4,8 +4,9 @@
 //! that sign and exponent of a float no longer share a byte, or, with a base element `b`, `zigzag(a - b)` on the bit
 //! patterns: neighbouring floats have neighbouring patterns, so a small change of value is a small number.
 //!
-//! Work is done on tiles of 64 elements in local arrays, which the compiler turns into vector code: it knows the length
-//! and that nothing aliases. Processors with wide vectors get code of their own.
+//! Work is done on tiles of 64 elements, which the compiler turns into vector code: it knows the length and that nothing
+//! aliases. Each loop does all it can with an element, since what goes through memory in between takes two to three times
+//! as long. Processors with wide vectors get code of their own.
 //!
 //! **Limitations.** `len / word` elements only; the caller keeps the bytes of a broken last element.
 
@@ -18,129 +19,70 @@ macro_rules! word_transform {
     ($split:ident, $join:ident, $word:ty, $signed:ty, $bytes:literal) => {
         #[multiversion(targets("x86_64+avx2"))]
         fn $split(plain: &[u8], base: Option<&[u8]>, planes: &mut [u8]) {
-            const BITS: u32 = <$word>::BITS;
             let (words, _) = plain.as_chunks::<$bytes>();
-            let (base_words, _) = base.unwrap_or_default().as_chunks::<$bytes>();
             let count = words.len();
-            let mut start = 0;
-            while start < count {
-                let len = TILE.min(count - start);
-                let mut tile: [$word; TILE] = [0; TILE];
-                match words[start..].first_chunk::<TILE>() {
-                    Some(words) => {
-                        for (z, a) in tile.iter_mut().zip(words) {
-                            *z = <$word>::from_le_bytes(*a);
-                        }
-                    }
-                    None => {
-                        for (z, a) in tile.iter_mut().zip(&words[start..]) {
-                            *z = <$word>::from_le_bytes(*a);
-                        }
-                    }
-                }
-                if base.is_some() {
-                    let mut from: [$word; TILE] = [0; TILE];
-                    match base_words[start..].first_chunk::<TILE>() {
-                        Some(words) => {
-                            for (to, b) in from.iter_mut().zip(words) {
-                                *to = <$word>::from_le_bytes(*b);
-                            }
-                        }
-                        None => {
-                            for (to, b) in from.iter_mut().zip(&base_words[start..]) {
-                                *to = <$word>::from_le_bytes(*b);
-                            }
-                        }
-                    }
-                    for (z, b) in tile.iter_mut().zip(from) {
-                        let delta = z.wrapping_sub(b);
-                        *z = (delta << 1) ^ ((delta as $signed >> (BITS - 1)) as $word);
+            let base = base.map(|base| base.as_chunks::<$bytes>().0[..count].as_chunks::<TILE>());
+            let coded = |a: &[u8; $bytes], b: Option<&[u8; $bytes]>| {
+                let a = <$word>::from_le_bytes(*a);
+                let Some(b) = b else { return a.rotate_left(1) };
+                let delta = a.wrapping_sub(<$word>::from_le_bytes(*b));
+                (delta << 1) ^ ((delta as $signed >> (<$word>::BITS - 1)) as $word)
+            };
+            let (tiles, rest) = words.as_chunks::<TILE>();
+            for (at, tile) in tiles.iter().enumerate() {
+                let mut zs: [$word; TILE] = [0; TILE];
+                if let Some((base, _)) = base {
+                    for (z, (a, b)) in zs.iter_mut().zip(tile.iter().zip(&base[at])) {
+                        *z = coded(a, Some(b));
                     }
                 } else {
-                    for z in &mut tile {
-                        *z = z.rotate_left(1);
+                    for (z, a) in zs.iter_mut().zip(tile) {
+                        *z = coded(a, None);
                     }
                 }
                 for (index, plane) in planes.chunks_exact_mut(count).enumerate() {
-                    let shift = 8 * index as u32;
-                    match plane[start..].first_chunk_mut::<TILE>() {
-                        Some(bytes) => {
-                            for (byte, z) in bytes.iter_mut().zip(&tile) {
-                                *byte = (z >> shift) as u8;
-                            }
-                        }
-                        None => {
-                            for (byte, z) in plane[start..].iter_mut().zip(&tile) {
-                                *byte = (z >> shift) as u8;
-                            }
-                        }
+                    let Some(bytes) = plane[at * TILE..].first_chunk_mut::<TILE>() else { continue };
+                    for (byte, z) in bytes.iter_mut().zip(&zs) {
+                        *byte = (z >> (8 * index)) as u8;
                     }
                 }
-                start += len;
+            }
+            for (at, a) in rest.iter().enumerate() {
+                let z = coded(a, base.map(|(_, rest)| &rest[at]));
+                for (plane, byte) in planes.chunks_exact_mut(count).zip(z.to_le_bytes()) {
+                    plane[count - rest.len() + at] = byte;
+                }
             }
         }
 
         #[multiversion(targets("x86_64+avx2"))]
         fn $join(planes: &[&[u8]; 8], base: Option<&[u8]>, out: &mut [u8]) {
             let (words, _) = out.as_chunks_mut::<$bytes>();
-            let (base_words, _) = base.unwrap_or_default().as_chunks::<$bytes>();
-            let count = words.len();
-            let mut start = 0;
-            while start < count {
-                let len = TILE.min(count - start);
-                let mut tile: [$word; TILE] = [0; TILE];
-                for (index, plane) in planes[..$bytes].iter().enumerate() {
-                    let shift = 8 * index as u32;
-                    // Twice the same loop: where the length is known, it becomes vector code.
-                    match plane[start..].first_chunk::<TILE>() {
-                        Some(bytes) => {
-                            for (z, &byte) in tile.iter_mut().zip(bytes) {
-                                *z |= <$word>::from(byte) << shift;
-                            }
-                        }
-                        None => {
-                            for (z, &byte) in tile.iter_mut().zip(&plane[start..start + len]) {
-                                *z |= <$word>::from(byte) << shift;
-                            }
-                        }
-                    }
-                }
-                if base.is_some() {
-                    let mut from: [$word; TILE] = [0; TILE];
-                    match base_words[start..].first_chunk::<TILE>() {
-                        Some(words) => {
-                            for (to, b) in from.iter_mut().zip(words) {
-                                *to = <$word>::from_le_bytes(*b);
-                            }
-                        }
-                        None => {
-                            for (to, b) in from.iter_mut().zip(&base_words[start..]) {
-                                *to = <$word>::from_le_bytes(*b);
-                            }
-                        }
-                    }
-                    for (z, b) in tile.iter_mut().zip(from) {
-                        let delta = (*z >> 1) ^ (*z & 1).wrapping_neg();
-                        *z = delta.wrapping_add(b);
+            let base = base.map(|base| base.as_chunks::<$bytes>().0[..words.len()].as_chunks::<TILE>());
+            let planes: [&[u8]; $bytes] = std::array::from_fn(|index| &planes[index][..words.len()]);
+            let plain = |z: [u8; $bytes], b: Option<&[u8; $bytes]>| {
+                let z = <$word>::from_le_bytes(z);
+                let Some(b) = b else { return z.rotate_right(1).to_le_bytes() };
+                let delta = (z >> 1) ^ (z & 1).wrapping_neg();
+                delta.wrapping_add(<$word>::from_le_bytes(*b)).to_le_bytes()
+            };
+            let (tiles, rest) = words.as_chunks_mut::<TILE>();
+            let (whole, ends) =
+                (planes.map(|plane| plane.as_chunks::<TILE>().0), planes.map(|plane| plane.as_chunks::<TILE>().1));
+            for (at, tile) in tiles.iter_mut().enumerate() {
+                let planes = whole.map(|plane| &plane[at]);
+                if let Some((base, _)) = base {
+                    for (i, (a, b)) in tile.iter_mut().zip(&base[at]).enumerate() {
+                        *a = plain(planes.map(|plane| plane[i]), Some(b));
                     }
                 } else {
-                    for z in &mut tile {
-                        *z = z.rotate_right(1);
+                    for (i, a) in tile.iter_mut().enumerate() {
+                        *a = plain(planes.map(|plane| plane[i]), None);
                     }
                 }
-                match words[start..].first_chunk_mut::<TILE>() {
-                    Some(words) => {
-                        for (a, z) in words.iter_mut().zip(tile) {
-                            *a = z.to_le_bytes();
-                        }
-                    }
-                    None => {
-                        for (a, z) in words[start..].iter_mut().zip(tile) {
-                            *a = z.to_le_bytes();
-                        }
-                    }
-                }
-                start += len;
+            }
+            for (at, a) in rest.iter_mut().enumerate() {
+                *a = plain(ends.map(|plane| plane[at]), base.map(|(_, rest)| &rest[at]));
             }
         }
     };
