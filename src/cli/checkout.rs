@@ -42,7 +42,8 @@ pub fn run(args: Args, ui: &Ui) -> Result {
     }
     match report.failed.len() {
         0 => {
-            ui.note(&format!("{} of {} materialized", report.done.len(), ui::count(pending.len(), "file")));
+            let (done, recovered) = (report.done.len(), recovered.done.len());
+            ui.note(&format!("{} of {} materialized", done + recovered, ui::count(pending.len() + recovered, "file")));
             Ok(())
         }
         failed => Err(Error::failed(still(failed)).hint("run `git model fsck` to see which objects are missing")),

@@ -31,6 +31,7 @@ pub fn recover(context: &Context, scope: Scope, progress: &dyn Progress) -> Repo
             continue;
         }
         let mut report = materialize::materialize(context, &note.pending, progress);
+        total.done.extend_from_slice(&report.done);
         if note.is_stale {
             let mended = mend(context, &note.pending, &mut report);
             let mut unresolved = report.unresolved();
@@ -38,9 +39,9 @@ pub fn recover(context: &Context, scope: Scope, progress: &dyn Progress) -> Repo
                 unresolved.extend(mended);
             }
             note.finish(&unresolved);
+            // A filter that still runs tries again when git is done, and tells.
+            total.failed.append(&mut report.failed);
         }
-        total.done.append(&mut report.done);
-        total.failed.append(&mut report.failed);
         total.index_error = total.index_error.or(report.index_error);
     }
     total

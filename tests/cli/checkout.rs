@@ -106,3 +106,18 @@ fn a_copy_put_in_place_of_a_manifest_is_no_change() {
     assert_eq!(repo.git(&["status", "--porcelain"]).ok().text(), " M sub/n.bin\n");
     repo.assert_holds("sub/n.bin", &other);
 }
+
+#[test]
+fn what_cannot_be_found_is_told_once_and_counted_when_it_is_back() {
+    let env = Env::new();
+    let repo = env.repo("repo").versions(2);
+    let (packs, away) = (repo.path(".git/model/packs"), repo.path(".git/model/away"));
+    std::fs::rename(&packs, &away).expect("moved");
+    let said = repo.git(&["checkout", "-q", "HEAD~1"]).ok().stderr;
+    assert_eq!(said.matches("`m.safetensors` holds its manifest, not its weights").count(), 1, "{said}");
+    std::fs::remove_dir_all(&packs).ok();
+    std::fs::rename(&away, &packs).expect("moved back");
+    let done = repo.model(&["checkout"]).ok();
+    assert!(done.stderr.ends_with("1 of 1 file materialized\n"), "{}", done.stderr);
+    repo.assert_holds("m.safetensors", &model(1));
+}
