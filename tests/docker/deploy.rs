@@ -132,8 +132,12 @@ fn an_engine_that_passes_requests_on_late() {
     place.train(2);
     place.commit("second");
     assert_eq!(place.settled(2), ["success", "inactive"], "{}", place.logs());
+    // One is over before the second stall of a fast engine is.
+    place.train(3);
+    place.commit("third");
+    assert_eq!(place.settled(3), ["success", "inactive", "inactive"], "{}", place.logs());
     let stalls = stalls.end();
-    assert!(stalls > 2, "{stalls}");
+    assert!(stalls > 1, "{stalls}");
     assert_eq!(load.end().failures, Vec::<String>::new(), "{}", place.logs());
 }
 
