@@ -111,6 +111,8 @@ fn a_copy_put_in_place_of_a_manifest_is_no_change() {
 fn what_cannot_be_found_is_told_once_and_counted_when_it_is_back() {
     let env = Env::new();
     let repo = env.repo("repo").versions(2);
+    repo.model(&["install", "--local"]).ok();
+    assert!(repo.path(".git/hooks/post-checkout").is_file());
     let (packs, away) = (repo.path(".git/model/packs"), repo.path(".git/model/away"));
     std::fs::rename(&packs, &away).expect("moved");
     let said = repo.git(&["checkout", "-q", "HEAD~1"]).ok().stderr;
