@@ -11,15 +11,18 @@ const VERSION_MAX: u8 = 3;
 const BUFFER_BYTES: usize = 512;
 /// What walking a file may cost, where every header, message and link counts as [`STEP_BYTES`] and its name. Ends
 /// cycles, and bounds the memory that links take; a file of 50,000 datasets needs about 20 MiB.
-const COST_BYTES_MAX: usize = 128 << 20;
-const STEP_BYTES: usize = 64;
+const COST_BYTES_MAX: u64 = 128 << 20;
+const STEP_BYTES: u64 = 64;
+/// A small file may cost this, and so much more for each byte: an empty message, the smallest step, is four bytes.
+const COST_BYTES_MIN: u64 = 1 << 20;
+const COST_PER_BYTE: u64 = 64;
 
 /// A file being walked.
 pub(super) struct File<'a> {
     source: &'a dyn Source,
     address_bytes: usize,
     length_bytes: usize,
-    cost: Cell<usize>,
+    left: Cell<u64>,
 }
 
 impl<'a> File<'a> {
@@ -36,7 +39,8 @@ impl<'a> File<'a> {
         }
         let address_bytes = width(superblock.u8()?)?;
         let length_bytes = width(superblock.u8()?)?;
-        let file = Self { source, address_bytes, length_bytes, cost: Cell::new(0) };
+        let budget = source.len().saturating_mul(COST_PER_BYTE).saturating_add(COST_BYTES_MIN).min(COST_BYTES_MAX);
+        let file = Self { source, address_bytes, length_bytes, left: Cell::new(budget) };
         let addresses = 4 * address_bytes as u64;
         let before_root = match version {
             // Reserved, group parameters (2 × 2), flags (4); four addresses; the root's link name.
@@ -104,10 +108,8 @@ impl<'a> File<'a> {
 
     /// Accounts for one more step and `bytes` more bytes kept.
     pub(super) fn spend(&self, bytes: usize) -> Result<(), ParseError> {
-        self.cost.set(self.cost.get() + STEP_BYTES + bytes);
-        if self.cost.get() > COST_BYTES_MAX {
-            return Err(malformed("the HDF5 file has too many objects, or they form a cycle"));
-        }
+        let left = self.left.get().checked_sub(STEP_BYTES + bytes as u64);
+        self.left.set(left.ok_or_else(|| malformed("the HDF5 file has too many objects, or they form a cycle"))?);
         Ok(())
     }
 }

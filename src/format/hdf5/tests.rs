@@ -1,3 +1,6 @@
+use std::cell::Cell;
+use std::io;
+
 use super::super::Bytes;
 use super::super::hostile::{self, reason};
 use super::*;
@@ -336,6 +339,31 @@ fn broken_files_are_malformed() {
         let why = reason(parse(&Bytes(&file)));
         assert!(why.contains(expected), "{expected}: {why}");
     }
+}
+
+/// A file that counts how often it is read.
+struct Counted<'a>(Bytes<'a>, Cell<usize>);
+
+impl Source for Counted<'_> {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.1.set(self.1.get() + 1);
+        self.0.read_at(offset, buf)
+    }
+}
+
+#[test]
+fn a_small_file_that_goes_in_circles_is_left_soon() {
+    let mut endless = Image::new();
+    let at = endless.0.len() as u64;
+    endless.header_v1(&[(0x10, [le(at + 16), le(24_u64)].concat())]);
+    let file = endless.finish(0, at);
+    let file = Counted(Bytes(&file), Cell::default());
+    assert!(reason(parse(&file)).contains("cycle"));
+    assert!(file.1.get() < 50_000, "{}", file.1.get());
 }
 
 #[test]
