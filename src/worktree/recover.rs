@@ -23,7 +23,8 @@ pub enum Scope {
     Stale,
 }
 
-/// Materializes what is noted on disk and mends the index for files that are whole already.
+/// Materializes what is noted on disk and mends the index for files that are whole already. The report names the failures
+/// of processes that have ended; one that still runs tries again and tells of its own.
 pub fn recover(context: &Context, scope: Scope, progress: &dyn Progress) -> Report {
     let mut total = Report::default();
     for note in pending::read_all(&context.repo.git_dir()) {
@@ -39,7 +40,6 @@ pub fn recover(context: &Context, scope: Scope, progress: &dyn Progress) -> Repo
                 unresolved.extend(mended);
             }
             note.finish(&unresolved);
-            // A filter that still runs tries again when git is done, and tells.
             total.failed.append(&mut report.failed);
         }
         total.index_error = total.index_error.or(report.index_error);

@@ -5,8 +5,8 @@
 //! patterns: neighbouring floats have neighbouring patterns, so a small change of value is a small number.
 //!
 //! Work is done on tiles of 64 elements, which the compiler turns into vector code: it knows the length and that nothing
-//! aliases. Each loop does all it can with an element, since what goes through memory in between takes two to three times
-//! as long. Processors with wide vectors get code of their own.
+//! aliases. Each loop does all it can with an element: by way of memory in between, joining takes two to three times as
+//! long. Processors with wide vectors get code of their own.
 //!
 //! **Limitations.** `len / word` elements only; the caller keeps the bytes of a broken last element.
 
